@@ -1,0 +1,112 @@
+"""Connections to Redis that never wait without a bound and always know which server they speak to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import SSLConnection, UnixDomainSocketConnection
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from orchestrator.broker.options import BrokerOptions
+
+MAX_CONNECTIONS = 64
+"""Connections of one process; a further caller is refused rather than queued."""
+
+
+class _RunId:
+    """Stands in a command's arguments for the run id of the server that will receive it."""
+
+
+RUN_ID = _RunId()
+
+
+@dataclass(slots=True)
+class ServerClock:
+    """Redis' clock as this process last heard it, carried forward by the monotonic clock."""
+
+    offset_ms: float = 0.0
+
+    def heard(self, redis_ms: float) -> None:
+        """Note what the server's clock says now."""
+        self.offset_ms = redis_ms - time.monotonic() * 1000
+
+    def now_ms(self) -> int:
+        """Return an estimate of the server's time in epoch milliseconds."""
+        return int(time.monotonic() * 1000 + self.offset_ms)
+
+
+class _KnowsItsServer:
+    """Reads run id and clock once per connection, and puts the run id into the commands that ask for it.
+
+    A command is packed after its connection is up, so that it can never carry the run id of a server that has died.
+    """
+
+    server_run_id = ""
+
+    def __init__(self, *args: Any, clock: ServerClock, **kwargs: Any) -> None:
+        self._clock = clock
+        super().__init__(*args, **kwargs)
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        super().on_connect_check_health(check_health)  # type: ignore[misc]
+        self.send_command("INFO", "server", check_health=False)  # type: ignore[attr-defined]
+        info = _text(self.read_response())  # type: ignore[attr-defined]
+        self.server_run_id = info.split("run_id:", 1)[1].split("\r\n", 1)[0]
+        self.send_command("TIME", check_health=False)  # type: ignore[attr-defined]
+        seconds, micros = self.read_response()  # type: ignore[attr-defined]
+        self._clock.heard(int(seconds) * 1000 + int(micros) / 1000)
+
+    def pack_command(self, *args: Any) -> Any:
+        return super().pack_command(*self._with_run_id(args))  # type: ignore[misc]
+
+    def pack_commands(self, commands: Any) -> Any:
+        return super().pack_commands([self._with_run_id(args) for args in commands])  # type: ignore[misc]
+
+    def _with_run_id(self, args: Any) -> list[Any]:
+        if RUN_ID not in args:
+            return list(args)
+        if not self.is_connected:  # type: ignore[attr-defined]
+            self.connect()  # type: ignore[attr-defined]
+        return [self.server_run_id if arg is RUN_ID else arg for arg in args]
+
+
+class _TcpConnection(_KnowsItsServer, redis.Connection):
+    pass
+
+
+class _TlsConnection(_KnowsItsServer, SSLConnection):
+    pass
+
+
+class _SocketConnection(_KnowsItsServer, UnixDomainSocketConnection):
+    pass
+
+
+def connect(
+    options: BrokerOptions, clock: ServerClock, *, command_timeout_seconds: float | None = None
+) -> redis.Redis:
+    """Return a client whose every connect and command is bounded and sent once: nothing is repeated behind our back."""
+    scheme = options.redis_url.split("://", 1)[0]
+    connection_class = {"unix": _SocketConnection, "rediss": _TlsConnection}.get(scheme, _TcpConnection)
+    pool = redis.ConnectionPool.from_url(
+        options.redis_url,
+        connection_class=connection_class,
+        max_connections=MAX_CONNECTIONS,
+        socket_connect_timeout=options.connect_timeout_seconds,
+        socket_timeout=command_timeout_seconds or options.command_timeout_seconds,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+        protocol=2,
+        clock=clock,
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
