@@ -2,12 +2,15 @@
 
 OrchestratorError
 ├── RejectedError            the caller must change the request
-│   └── DeclarationError     an agent's declaration is wrong (the agent's author must change it)
+│   ├── DeclarationError     an agent's declaration is wrong (the agent's author must change it)
+│   ├── NotFoundError        there is no such task or agent
+│   └── ConflictError        the task is not in a state that allows this
 ├── UnavailableError         wait and try again
 │   ├── LedgerUnavailableError
 │   │   └── CommitUnknownError
 │   ├── LedgerConflictError
-│   └── BrokerUnavailableError
+│   ├── BrokerUnavailableError
+│   └── OverloadedError      more is waiting than may wait; nothing was tried
 ├── LedgerDataError          a value the ledger cannot hold: set it aside, go on with the rest
 ├── LostLeadershipError      another controller leads: stop writing
 ├── SchemaMismatchError      the operator must migrate
@@ -37,6 +40,14 @@ class DeclarationError(RejectedError):
     """An agent or a task type is declared wrongly."""
 
 
+class NotFoundError(RejectedError):
+    """What the request names does not exist."""
+
+
+class ConflictError(RejectedError):
+    """The task's state does not allow what is asked."""
+
+
 class UnavailableError(OrchestratorError):
     """A part we need does not answer now."""
 
@@ -55,6 +66,10 @@ class LedgerConflictError(UnavailableError):
 
 class BrokerUnavailableError(UnavailableError):
     """Redis does not answer within its bound."""
+
+
+class OverloadedError(UnavailableError):
+    """More is waiting than this process lets wait; nothing of the request was tried."""
 
 
 class LedgerDataError(OrchestratorError):
