@@ -1,0 +1,217 @@
+"""One delivery in a pool child: claim it, run its handler, report what became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from billiard import current_process
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Retry
+
+from orchestrator.broker.answers import Claimed, Reported
+from orchestrator.context import MAX_LOG_LINES, TaskContext
+from orchestrator.errors import BrokerUnavailableError
+from orchestrator.parameters import load_parameters
+from orchestrator.tasks.ids import new_token, parse_celery_id
+from orchestrator.worker.clock import boottime
+from orchestrator.worker.link import Run
+from orchestrator.worker.outcome import Outcome, completed, failed, timed_out
+from orchestrator.worker.reporter import RunReporter
+from orchestrator.worker.slots import SlotState
+from orchestrator.worker.soft_limit import SoftLimit
+from orchestrator.worker.watchdog import Watchdog, become_group_leader
+
+if TYPE_CHECKING:
+    from orchestrator.agent import TaskType
+    from orchestrator.worker.link import AgentLink
+    from orchestrator.worker.slots import SlotTable
+
+CLAIM_PAUSE_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Pauses between two askings while Redis is away or cannot grant yet; the last one repeats until a time limit strikes."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the message says beside the parameters."""
+
+    attempt: int
+    retries: int
+    max_retries: int
+    timeout_seconds: float
+    log_lines: int
+    metadata: dict[str, Any]
+    request_id: str | None
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> Envelope:
+        """Read an envelope of format 1; later formats may add fields. Raises KeyError or ValueError."""
+        if int(fields["v"]) != 1:
+            raise ValueError(f"message format {fields['v']} is not known to this agent: update it")
+        return cls(
+            attempt=int(fields["attempt"]),
+            retries=int(fields["retries"]),
+            max_retries=int(fields["max_retries"]),
+            timeout_seconds=float(fields["timeout_seconds"]),
+            log_lines=int(fields["log_lines"]),
+            metadata=dict(fields["metadata"]),
+            request_id=fields.get("request_id"),
+        )
+
+
+@dataclass
+class Executor:
+    """Runs deliveries in whichever pool child it finds itself; made in the main process before the fork."""
+
+    link: AgentLink
+    table: SlotTable
+    hard_limit_grace_seconds: float
+    result_limit_bytes: int
+    _watchdog: Watchdog | None = None
+    _limit: SoftLimit = field(default_factory=SoftLimit)
+    _pause: threading.Event = field(default_factory=threading.Event)
+
+    def enter_child(self) -> None:
+        """Prepare a pool child that has just been forked."""
+        become_group_leader()
+        self._watchdog = Watchdog(self.table)
+
+    def run(self, declared: TaskType, celery_id: str, fields: dict[str, Any], parameters: dict[str, Any]) -> None:
+        """Run one delivery to its reported end.
+
+        Raises what Celery should show: Ignore for a refused claim, Retry, or the handler's own exception.
+        """
+        parsed = parse_celery_id(celery_id)
+        if parsed is None:
+            log.error("delivery_without_task", celery_id=celery_id[:200])
+            raise Ignore
+        run = Run(*parsed, new_token())
+        timeout = float(fields.get("timeout_seconds", declared.timeout_seconds))
+        index = self._begin(run, declared, timeout)
+        self._limit.open()
+        try:
+            self._claim(run, index)
+            outcome = self._handle(declared, run, index, fields, parameters)
+        except SoftTimeLimitExceeded:
+            if self.table.read(index).state is not SlotState.HELD:
+                self.table.free(index)
+                log.warning("claim_not_answered_in_time", task_id=run.task_id, delivery=run.delivery)
+                raise Ignore from None
+            outcome = timed_out(timeout, hard=False)
+            self._report(run, index, outcome.kind, json.dumps(outcome.payload))
+        finally:
+            self._limit.close()
+        _show_celery(outcome, fields)
+
+    def _begin(self, run: Run, declared: TaskType, timeout: float) -> int:
+        child = int(getattr(current_process(), "index", 0))
+        deadline = boottime() + timeout + self.hard_limit_grace_seconds
+        while True:
+            index = self.table.begin(
+                child,
+                pid=os.getpid(),
+                task_id=run.task_id,
+                delivery=run.delivery,
+                token=run.token,
+                exclusive=declared.exclusive,
+                hard_deadline=deadline,
+            )
+            if index is not None:
+                return index
+            self._pause.wait(CLAIM_PAUSE_SECONDS[-1])
+
+    def _claim(self, run: Run, index: int) -> None:
+        for pause in _pauses():
+            try:
+                answer, why = self.link.claim(run, pid=os.getpid())
+            except BrokerUnavailableError:
+                answer, why = Claimed.WAIT, "broker"
+            match answer:
+                case Claimed.GRANTED:
+                    self.table.claimed(index)
+                    return
+                case Claimed.REFUSED:
+                    self.table.free(index)
+                    log.info("claim_refused", task_id=run.task_id, delivery=run.delivery, reason=why)
+                    raise Ignore
+                case Claimed.WAIT:
+                    self._pause.wait(pause)
+
+    def _handle(
+        self, declared: TaskType, run: Run, index: int, fields: dict[str, Any], parameters: dict[str, Any]
+    ) -> Outcome:
+        started = time.perf_counter()
+        lines_left = max(0, MAX_LOG_LINES - int(fields.get("log_lines", 0)))
+        reporter = RunReporter(self.link, run, lines_left=lines_left)
+        watchdog = self._watchdog or Watchdog(self.table)
+        watchdog.watch(index, run.token, reporter, exclusive=declared.exclusive)
+        try:
+            outcome = self._call(declared, run, reporter, fields, parameters)
+        finally:
+            self._limit.close()
+            watchdog.release(exclusive=declared.exclusive)
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        payload = {**outcome.payload, **reporter.leftover(), "ms": round(elapsed_ms, 3)}
+        self._report(run, index, outcome.kind, json.dumps(payload))
+        return outcome
+
+    def _call(
+        self, declared: TaskType, run: Run, reporter: RunReporter, fields: dict[str, Any], parameters: dict[str, Any]
+    ) -> Outcome:
+        limit = declared.timeout_seconds
+        try:
+            with structlog.contextvars.bound_contextvars(task_id=run.task_id, request_id=fields.get("request_id")):
+                envelope = Envelope.read(fields)
+                limit = int(envelope.timeout_seconds)
+                context = TaskContext(
+                    task_id=run.task_id,
+                    attempt=envelope.attempt + 1,
+                    metadata=envelope.metadata,
+                    deadline=datetime.now(UTC) + timedelta(seconds=envelope.timeout_seconds),
+                    reporter=reporter,
+                )
+                value = declared.handler(context, load_parameters(declared.schema, parameters))
+                return completed(value, limit_bytes=self.result_limit_bytes)
+        except SoftTimeLimitExceeded:
+            return timed_out(limit, hard=False)
+        except Exception as error:  # noqa: BLE001 - a handler's bug ends its task, never its agent
+            return failed(error, declared)
+
+    def _report(self, run: Run, index: int, kind: str, payload: str) -> None:
+        try:
+            answer = self.link.report(run, kind, payload)
+        except BrokerUnavailableError:
+            answer = Reported.WAIT
+        match answer:
+            case Reported.ACCEPTED:
+                self.table.free(index)
+            case Reported.REFUSED:
+                self.table.free(index)
+                log.warning("outcome_refused", task_id=run.task_id, delivery=run.delivery, outcome=kind)
+            case Reported.WAIT:
+                self.table.spool(index, f"{kind}\n{payload}".encode())
+
+
+def _pauses() -> Any:
+    yield from CLAIM_PAUSE_SECONDS
+    while True:
+        yield CLAIM_PAUSE_SECONDS[-1]
+
+
+def _show_celery(outcome: Outcome, fields: dict[str, Any]) -> None:
+    """Let Celery, its signals and Flower see what became of the run; the ledger decides on its own count."""
+    if outcome.kind == "completed":
+        return
+    if outcome.retryable and int(fields.get("retries", 0)) < int(fields.get("max_retries", 0)):
+        raise Retry(message=str(outcome.payload["error"]), exc=outcome.error)
+    if outcome.error is not None:
+        raise outcome.error
+    raise SoftTimeLimitExceeded(outcome.payload["error"])

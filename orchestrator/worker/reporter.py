@@ -1,0 +1,78 @@
+"""Progress and log lines on their way to Redis: bounded, batched, and never in a handler's way."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.context import MAX_LOG_LINES
+from orchestrator.errors import BrokerUnavailableError
+
+if TYPE_CHECKING:
+    from orchestrator.worker.link import AgentLink, Run
+
+FLUSH_SECONDS = 0.1
+"""Lines and progress of one run go out at most so often; the first after a quiet time goes at once."""
+MAX_BUFFERED_LINES = 100
+
+
+@dataclass
+class RunReporter:
+    """The voice of one run; `lines_left` is what the task's earlier runs left of MAX_LOG_LINES."""
+
+    link: AgentLink
+    run: Run
+    lines_left: int = MAX_LOG_LINES
+    dropped: int = 0
+    _lines: list[dict[str, Any]] = field(default_factory=list)
+    _progress: dict[str, Any] | None = None
+    _sent_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Remember the newest progress and send it soon."""
+        with self._lock:
+            self._progress = {"fraction": fraction, "message": message}
+        self.flush_if_due()
+
+    def log(self, at_ms: int, message: str) -> None:
+        """Keep a line, or count it where the task has had its share."""
+        with self._lock:
+            if self.lines_left <= 0:
+                self.dropped += 1
+                return
+            self.lines_left -= 1
+            self._lines.append({"t": at_ms, "m": message})
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        """Send what has gathered, if the last time is long enough ago. Redis being away keeps it for later."""
+        with self._lock:
+            due = time.monotonic() - self._sent_at >= FLUSH_SECONDS or len(self._lines) >= MAX_BUFFERED_LINES
+            if not due or (not self._lines and self._progress is None):
+                return
+            self._sent_at = time.monotonic()
+            try:
+                self._send()
+            except BrokerUnavailableError:
+                return
+
+    def _send(self) -> None:
+        if self._lines:
+            lines, self._lines = self._lines, []
+            try:
+                self.link.tell(self.run, "log", json.dumps({"lines": lines}))
+            except BrokerUnavailableError:
+                self._lines = lines + self._lines
+                raise
+        if self._progress is not None:
+            self.link.tell(self.run, "progress", json.dumps(self._progress))
+            self._progress = None
+
+    def leftover(self) -> dict[str, Any]:
+        """Return what the outcome must carry: unsent lines, and how many were dropped."""
+        with self._lock:
+            return {"lines": self._lines, "dropped_log_lines": self.dropped}
