@@ -30,7 +30,15 @@ MAX_TIMEOUT_SECONDS = 86_400
 MAX_RETRIES = 100
 MAX_RETRY_DELAY_SECONDS = 3600.0
 MAX_VERSION_CHARACTERS = 64
-_OPTIONS = ("schema", "timeout_seconds", "max_retries", "retry_delay_seconds", "retry_on", "give_up_on", "exclusive")
+_OPTIONS = (
+    "schema",
+    "timeout_seconds",
+    "max_retries",
+    "retry_delay_seconds",
+    "retry_on",
+    "give_up_on",
+    "exclusive",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,13 @@ class Agent:
 
         return declare
 
-    def run(self, task_type: str, parameters: dict[str, Any] | None = None, *, metadata: dict[str, Any] | None = None) -> Any:
+    def run(
+        self,
+        task_type: str,
+        parameters: dict[str, Any] | None = None,
+        *,
+        metadata: dict[str, Any] | None = None,
+    ) -> Any:
         """Run a handler here and now, without a server: what a test of an agent calls.
 
         Parameters pass the schema first. Raises what the handler raises, PermanentError for bad parameters, and
@@ -151,7 +165,9 @@ def _task_type(
 ) -> TaskType:
     _require_number(name, "timeout_seconds", timeout_seconds, int, 1, MAX_TIMEOUT_SECONDS)
     _require_number(name, "max_retries", max_retries, int, 0, MAX_RETRIES)
-    _require_number(name, "retry_delay_seconds", retry_delay_seconds, (int, float), 0, MAX_RETRY_DELAY_SECONDS)
+    _require_number(
+        name, "retry_delay_seconds", retry_delay_seconds, (int, float), 0, MAX_RETRY_DELAY_SECONDS
+    )
     if not isinstance(exclusive, bool):
         raise DeclarationError(f"exclusive of task type {name!r} must be True or False, not {exclusive!r}")
     return TaskType(
@@ -199,7 +215,9 @@ def _require_handler(name: str, handler: Any) -> None:
     try:
         inspect.signature(handler).bind(None, None)
     except TypeError as error:
-        raise DeclarationError(f"the handler of task type {name!r} must take (task, parameters): {error}") from error
+        raise DeclarationError(
+            f"the handler of task type {name!r} must take (task, parameters): {error}"
+        ) from error
 
 
 def _near(option: str) -> str:

@@ -63,6 +63,8 @@ def clip(message: object, limit_bytes: int = MAX_LOG_BYTES) -> str:
     """Return the text, cut to `limit_bytes` of UTF-8; NUL and lone surrogates become U+FFFD."""
     text = str(message).replace("\x00", "\ufffd")
     data = text.encode("utf-8", "replace")
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if len(data) <= limit_bytes else (
-        data[:limit_bytes].decode("utf-8", "ignore")
+    return (
+        text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if len(data) <= limit_bytes
+        else (data[:limit_bytes].decode("utf-8", "ignore"))
     )

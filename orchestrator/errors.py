@@ -30,7 +30,9 @@ class OrchestratorError(Exception):
 class RejectedError(OrchestratorError):
     """The request cannot be accepted as it stands; `fields` maps each bad field to its reasons."""
 
-    def __init__(self, message: str, *, code: str = "invalid", fields: dict[str, list[str]] | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "invalid", fields: dict[str, list[str]] | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.fields = fields or {}

@@ -147,7 +147,9 @@ class Broker:
     def agents(self) -> list[AgentView]:
         """Return every registered agent. Raises BrokerUnavailableError."""
         with self._watching():
-            return read_agents(self._client, heartbeat_timeout_seconds=self._options.heartbeat_timeout_seconds)
+            return read_agents(
+                self._client, heartbeat_timeout_seconds=self._options.heartbeat_timeout_seconds
+            )
 
     def depths(self, queues: Sequence[str]) -> dict[str, int]:
         """Return how many tasks wait in each queue, over all its priority bands. Raises BrokerUnavailableError."""

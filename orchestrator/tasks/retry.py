@@ -31,7 +31,12 @@ class RetryAfter:
 
 
 def decide_retry(
-    policy: RetryPolicy, retries_so_far: int, *, retryable: bool, asked_seconds: float | None, rng: random.Random
+    policy: RetryPolicy,
+    retries_so_far: int,
+    *,
+    retryable: bool,
+    asked_seconds: float | None,
+    rng: random.Random,
 ) -> GiveUp | RetryAfter:
     """Decide about one failed run.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
-from orchestrator.environment import read_known
-from orchestrator.broker.options import BrokerOptions
+from orchestrator.environment import read, refuse_slips
+from orchestrator.broker.options import BrokerOptions, with_redis_url
 from orchestrator.tasks.routing import PRIORITY_SEPARATOR, PRIORITY_STEPS, capability_queue
 from orchestrator.worker import transport
 from orchestrator.worker.lifecycle import Lifecycle
@@ -73,7 +73,8 @@ def build(agent: Agent, broker: BrokerOptions, options: AgentOptions) -> Celery:
 
 def build_from_environment(agent: Agent) -> Celery:
     """Return the application of an agent with the settings of the environment. Raises SettingsError."""
-    broker, options = read_known(BrokerOptions, AgentOptions, environ=os.environ)
+    refuse_slips(os.environ, BrokerOptions, AgentOptions)
+    broker, options = read(BrokerOptions, AgentOptions, environ=with_redis_url(os.environ))
     return build(agent, broker, options)
 
 

@@ -84,7 +84,9 @@ class Executor:
         become_group_leader()
         self._watchdog = Watchdog(self.table)
 
-    def run(self, declared: TaskType, celery_id: str, fields: dict[str, Any], parameters: dict[str, Any]) -> None:
+    def run(
+        self, declared: TaskType, celery_id: str, fields: dict[str, Any], parameters: dict[str, Any]
+    ) -> None:
         """Run one delivery to its reported end.
 
         Raises what Celery should show: Ignore for a refused claim, Retry, or the handler's own exception.
@@ -164,11 +166,18 @@ class Executor:
         return outcome
 
     def _call(
-        self, declared: TaskType, run: Run, reporter: RunReporter, fields: dict[str, Any], parameters: dict[str, Any]
+        self,
+        declared: TaskType,
+        run: Run,
+        reporter: RunReporter,
+        fields: dict[str, Any],
+        parameters: dict[str, Any],
     ) -> Outcome:
         limit = declared.timeout_seconds
         try:
-            with structlog.contextvars.bound_contextvars(task_id=run.task_id, request_id=fields.get("request_id")):
+            with structlog.contextvars.bound_contextvars(
+                task_id=run.task_id, request_id=fields.get("request_id")
+            ):
                 envelope = Envelope.read(fields)
                 limit = int(envelope.timeout_seconds)
                 context = TaskContext(

@@ -50,6 +50,7 @@ class Lifecycle:
         self._agent = agent
         self._broker = broker
         self._options = options
+        self._interval = options.interval_seconds(broker.heartbeat_timeout_seconds)
         self._ticked_at = time.monotonic()
         self._main_pid = 0
         self.executor: Executor | None = None
@@ -67,7 +68,9 @@ class Lifecycle:
 
     def _prepare(self, sender: str, instance: Any, conf: Any, **_: Any) -> None:
         if instance.pool_cls.__module__ != "celery.concurrency.prefork":
-            raise SystemExit("an agent needs Celery's prefork pool: only it has time limits; start it without -P")
+            raise SystemExit(
+                "an agent needs Celery's prefork pool: only it has time limits; start it without -P"
+            )
         agent_id = agent_id_of(sender, self._agent.agent_type)
         self._main_pid = os.getpid()
         self._children = int(instance.concurrency or os.cpu_count() or 1)
@@ -82,7 +85,7 @@ class Lifecycle:
         self.heartbeat = Heartbeat(
             self._link,
             table,
-            interval_seconds=self._options.interval_seconds,
+            interval_seconds=self._interval,
             timeout_seconds=self._broker.heartbeat_timeout_seconds,
             load=self._load,
             on_replaced=lambda: os.kill(self._main_pid, signal.SIGTERM),
@@ -156,6 +159,6 @@ class Lifecycle:
             "slots": self._children,
             "capabilities": [declared.describe() for declared in self._agent.task_types.values()],
             "metadata": self._agent.metadata,
-            "heartbeat_interval_seconds": self._options.interval_seconds,
+            "heartbeat_interval_seconds": self._interval,
             "registered_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }

@@ -69,14 +69,30 @@ class AgentLink:
         return Registration(False, answer[1], json.loads(answer[2]) if answer[2] else None, int(answer[3]))
 
     def beat(
-        self, *, seq: int, status: str, running: int, load: dict[str, Any], tokens: Sequence[str], held: Sequence[Run]
+        self,
+        *,
+        seq: int,
+        status: str,
+        running: int,
+        load: dict[str, Any],
+        tokens: Sequence[str],
+        held: Sequence[Run],
     ) -> BeatAnswer:
         """Send one heartbeat. `tokens` are all in hand; `held` are those whose claim was granted."""
         items = [part for run in held for part in (run.task_id, run.delivery, run.token)]
         answer = self._run(
             "beat",
             [keys.agent_key(self.agent_id), keys.EVENTS],
-            [self.incarnation, self.agent_id, seq, status, running, json.dumps(load), " ".join(tokens), *items],
+            [
+                self.incarnation,
+                self.agent_id,
+                seq,
+                status,
+                running,
+                json.dumps(load),
+                " ".join(tokens),
+                *items,
+            ],
         )
         stops = dict(zip(answer[2::2], answer[3::2], strict=True))
         return BeatAnswer(known=answer[0] != "REGISTER", replaced=answer[0] == "REPLACED", stops=stops)
@@ -99,12 +115,18 @@ class AgentLink:
 
     def tell(self, run: Run, kind: str, payload: str) -> bool:
         """Send progress or log lines of a run that is still this token's."""
-        answer = self._run("tell", [keys.task_key(run.task_id), keys.EVENTS], [*self._identity(run), kind, payload])
+        answer = self._run(
+            "tell", [keys.task_key(run.task_id), keys.EVENTS], [*self._identity(run), kind, payload]
+        )
         return answer[0] == "OK"
 
     def leave(self) -> None:
         """Take this incarnation out of the registry."""
-        self._run("leave", [keys.agent_key(self.agent_id), keys.EVENTS, keys.AGENTS], [self.incarnation, self.agent_id])
+        self._run(
+            "leave",
+            [keys.agent_key(self.agent_id), keys.EVENTS, keys.AGENTS],
+            [self.incarnation, self.agent_id],
+        )
 
     def wait_for_nudge(self, timeout_seconds: float) -> bool:
         """Wait until somebody wants this agent to beat at once; at most COMMAND_TIMEOUT_SECONDS less a second."""

@@ -60,7 +60,9 @@ def take_name(link: AgentLink, record: dict[str, Any], *, heartbeat_timeout_seco
     answer = link.register(record)
     if answer.granted:
         return
-    if is_dead_here(answer.holder_record or {}) or _stands_still(link, record, answer, heartbeat_timeout_seconds):
+    if is_dead_here(answer.holder_record or {}) or _stands_still(
+        link, record, answer, heartbeat_timeout_seconds
+    ):
         answer = link.register(record, dead_incarnation=answer.holder_incarnation)
         if answer.granted:
             return
@@ -71,7 +73,9 @@ def take_name(link: AgentLink, record: dict[str, Any], *, heartbeat_timeout_seco
     )
 
 
-def _stands_still(link: AgentLink, record: dict[str, Any], first: Registration, timeout_seconds: float) -> bool:
+def _stands_still(
+    link: AgentLink, record: dict[str, Any], first: Registration, timeout_seconds: float
+) -> bool:
     pause, until = threading.Event(), time.monotonic() + timeout_seconds
     while time.monotonic() < until:
         pause.wait(_LOOK_SECONDS)

@@ -36,7 +36,9 @@ def completed(value: object, *, limit_bytes: int) -> Outcome:
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        return _refused("result_not_json", f"the handler returned what is not JSON: {_describe(value, error)}")
+        return _refused(
+            "result_not_json", f"the handler returned what is not JSON: {_describe(value, error)}"
+        )
     if len(text) > limit_bytes:
         return _refused(
             "result_too_large",
@@ -90,13 +92,23 @@ def unreadable(code: str, error: str) -> Outcome:
     """Return the permanent failure of a message that no handler can be given."""
     return Outcome(
         "failed",
-        {"error": clip(error, MAX_ERROR_BYTES), "error_type": "MessageError", "code": code, "retryable": False},
+        {
+            "error": clip(error, MAX_ERROR_BYTES),
+            "error_type": "MessageError",
+            "code": code,
+            "retryable": False,
+        },
     )
 
 
 def _refused(code: str, text: str) -> Outcome:
     error = PermanentError(text)
-    payload = {"error": clip(text, MAX_ERROR_BYTES), "error_type": "ResultError", "code": code, "retryable": False}
+    payload = {
+        "error": clip(text, MAX_ERROR_BYTES),
+        "error_type": "ResultError",
+        "code": code,
+        "retryable": False,
+    }
     return Outcome("failed", payload, error)
 
 

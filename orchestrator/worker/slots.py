@@ -93,13 +93,30 @@ class SlotTable:
         _HEADER.pack_into(self._memory, 0, until, 0.0)
 
     def begin(
-        self, child: int, *, pid: int, task_id: str, delivery: int, token: str, exclusive: bool, hard_deadline: float
+        self,
+        child: int,
+        *,
+        pid: int,
+        task_id: str,
+        delivery: int,
+        token: str,
+        exclusive: bool,
+        hard_deadline: float,
     ) -> int | None:
         """Enter a run that is about to be claimed; None if all slots of this child hold unsent outcomes."""
         first = child * SLOTS_PER_CHILD
         for index in range(first, min(first + SLOTS_PER_CHILD, self.size)):
             if self._state(index) is SlotState.FREE:
-                values = (int(exclusive), pid, delivery, 0, hard_deadline, task_id.encode(), token.encode(), b"")
+                values = (
+                    int(exclusive),
+                    pid,
+                    delivery,
+                    0,
+                    hard_deadline,
+                    task_id.encode(),
+                    token.encode(),
+                    b"",
+                )
                 _SLOT.pack_into(self._memory, self._at(index), SlotState.FREE, Doom.NONE, *values)
                 self._set_state(index, SlotState.CLAIMING)
                 return index
@@ -143,8 +160,8 @@ class SlotTable:
 
     def read(self, index: int) -> Slot:
         """Return one slot as it is now."""
-        state, doom, exclusive, pid, delivery, spool_bytes, deadline, task_id, token, doom_token = _SLOT.unpack_from(
-            self._memory, self._at(index)
+        state, doom, exclusive, pid, delivery, spool_bytes, deadline, task_id, token, doom_token = (
+            _SLOT.unpack_from(self._memory, self._at(index))
         )
         return Slot(
             index=index,

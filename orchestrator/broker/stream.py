@@ -1,0 +1,104 @@
+"""The event stream, as the recorder reads it: from its beginning, because what is recorded is trimmed."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from orchestrator.broker import keys, scripts
+from orchestrator.broker.connection import ServerClock, connect
+from orchestrator.broker.scripts import Call
+from orchestrator.errors import BrokerUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.broker.options import BrokerOptions
+
+READ_TIMEOUT_SECONDS = 5.0
+ENDED_KEY_SECONDS = 120
+"""How long the key of a recorded end lives: longer than a publish may be late, so that none can run the task again."""
+MAX_BATCH = 1000
+MIN_BATCH = 16
+TARGET_BATCH_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One raw event: its stream id and its fields."""
+
+    id: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one read found; `stream` names the life of the stream that it came from."""
+
+    stream: str
+    entries: list[Entry]
+    now_ms: int
+    """Redis' time when it was read."""
+
+
+def stream_order(entry_id: str) -> tuple[int, int]:
+    """Return a stream id as numbers that sort in the order of arrival."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+class EventStream:
+    """One reader of the stream. Every call raises BrokerUnavailableError when Redis is away."""
+
+    def __init__(self, options: BrokerOptions) -> None:
+        self._clock = ServerClock()
+        self._client = connect(options, self._clock, command_timeout_seconds=READ_TIMEOUT_SECONDS)
+        self._count = MAX_BATCH
+
+    def read(self, *, block_seconds: float) -> Batch:
+        """Return the oldest events, waiting up to `block_seconds` (less than READ_TIMEOUT_SECONDS) for the first."""
+        try:
+            stream = self._name()
+            answer: Any = self._client.xread(
+                {keys.EVENTS: "0"}, count=self._count, block=int(block_seconds * 1000)
+            )
+        except (RedisError, OSError) as error:
+            raise BrokerUnavailableError(f"Redis does not answer: {error}") from error
+        raw = answer[0][1] if answer else []
+        self._adapt(raw)
+        return Batch(stream, [Entry(entry_id, fields) for entry_id, fields in raw], self._clock.now_ms())
+
+    def _name(self) -> str:
+        stream: Any = self._client.get(keys.STREAM)
+        if not stream:
+            self._client.set(keys.STREAM, secrets.token_hex(8), nx=True)
+            stream = self._client.get(keys.STREAM)
+        return str(stream)
+
+    def _adapt(self, raw: Sequence[Any]) -> None:
+        """Read fewer at a time when they are large: a batch of results must fit into memory."""
+        if raw:
+            mean = sum(len(fields.get("p", "")) for _, fields in raw) / len(raw) + 1
+            self._count = int(min(MAX_BATCH, max(MIN_BATCH, TARGET_BATCH_BYTES / mean)))
+
+    def settle(self, entry_ids: Sequence[str], ended: Sequence[tuple[str, int]]) -> None:
+        """Trim what is recorded, and let the keys of recorded ends (task id, delivery) expire."""
+        arguments: list[str | int] = [ENDED_KEY_SECONDS, len(entry_ids), *entry_ids]
+        for task_id, delivery in ended:
+            arguments += [task_id, delivery]
+        scripts.run(self._client, Call(scripts.load("settle"), [keys.EVENTS], arguments))
+
+    def tail(self) -> str | None:
+        """Return the id of the newest event, or None where all is recorded."""
+        try:
+            newest: Any = self._client.xrevrange(keys.EVENTS, count=1)
+        except (RedisError, OSError) as error:
+            raise BrokerUnavailableError(f"Redis does not answer: {error}") from error
+        return str(newest[0][0]) if newest else None
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
