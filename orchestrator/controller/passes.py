@@ -1,0 +1,66 @@
+"""The passes of the leader, each on its own rhythm: run, time, report, never die."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from orchestrator.errors import LostLeadershipError, OrchestratorError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Pass:
+    """One kind of work, done every `every_seconds`; `run` returns a report (a dataclass) or None for nothing to tell."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[], Any]
+    due_at: float = 0.0
+
+
+@dataclass
+class Reports:
+    """The last report of each pass, for the log and for `/health/system`."""
+
+    last: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def run(self, one: Pass, *, now: float) -> bool:
+        """Run a pass that is due and keep its report; False if it could not do its work.
+
+        LostLeadershipError goes through: the term is over, and so is every pass of it.
+        """
+        if now < one.due_at:
+            return True
+        one.due_at = now + one.every_seconds
+        started = time.monotonic()
+        try:
+            report = one.run()
+        except LostLeadershipError:
+            raise
+        except UnavailableError as error:
+            self._keep(one.name, started, {"error": str(error)[:500]})
+            log.warning("pass_put_off", name=one.name, error=str(error)[:500])
+            return False
+        except Exception as error:
+            self._keep(one.name, started, {"error": f"{type(error).__name__}: {error}"[:500]})
+            log.exception("pass_failed", name=one.name, ours=isinstance(error, OrchestratorError))
+            return False
+        self._keep(one.name, started, dataclasses.asdict(report) if dataclasses.is_dataclass(report) else {})
+        return True
+
+    def _keep(self, name: str, started: float, report: dict[str, Any]) -> None:
+        self.last[name] = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "took_ms": round((time.monotonic() - started) * 1000, 1),
+            "report": report,
+        }

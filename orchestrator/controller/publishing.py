@@ -1,0 +1,75 @@
+"""The scheduler: what is due goes on its queue. New rows that nobody published, delayed ones, retries, repairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.broker.answers import Delivered, TakenBack
+from orchestrator.ledger import leadership, repairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.broker.gateway import Broker
+    from orchestrator.ledger.engine import Ledger
+    from orchestrator.tasks.state import Publishable
+
+LIMIT = 1000
+_LATER_SECONDS = {Delivered.FULL: 1.0, Delivered.HELD: 2.0, Delivered.ALREADY: 5.0, Delivered.REFUSED: 5.0}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """How many rows were due, and what became of them by the answer of Redis."""
+
+    due: int
+    answers: dict[str, int]
+
+
+@dataclass
+class PublishPass:
+    """One pass over the rows that are due."""
+
+    ledger: Ledger
+    broker: Broker
+    term: int
+
+    def run_once(self) -> PublishReport:
+        """Publish up to LIMIT due rows under their present delivery. Raises UnavailableError, LostLeadershipError."""
+        decision = self.broker.decided()
+        with self.ledger.transaction() as conn:
+            leadership.assert_term(conn, self.term)
+            due = repairs.due_for_publish(conn, LIMIT)
+        if not due:
+            return PublishReport(0, {})
+        answers = self.broker.publish(due, decision=decision)
+        self._put_off(due, answers)
+        refused = [row for row, answer in zip(due, answers, strict=True) if answer is Delivered.REFUSED]
+        if refused:
+            self._adopt(refused)
+        return PublishReport(len(due), dict(Counter(str(answer) for answer in answers)))
+
+    def _put_off(self, due: Sequence[Publishable], answers: Sequence[Delivered]) -> None:
+        for answer, seconds in _LATER_SECONDS.items():
+            ids = [row.id for row, given in zip(due, answers, strict=True) if given is answer]
+            if ids:
+                with self.ledger.transaction() as conn:
+                    leadership.assert_term(conn, self.term)
+                    repairs.postpone(conn, ids, seconds)
+
+    def _adopt(self, rows: Sequence[Publishable]) -> None:
+        """Follow Redis where it knows a later delivery than the ledger: a commit was lost with a PostgreSQL host."""
+        items = [(str(row.id), row.delivery, None) for row in rows]
+        answers = self.broker.take_back(items, decision=self.broker.decided())
+        with self.ledger.transaction() as conn:
+            leadership.assert_term(conn, self.term)
+            repairs.raise_delivery(
+                conn,
+                [
+                    repairs.Raise(row.id, row.delivery, answer.delivery)
+                    for row, answer in zip(rows, answers, strict=True)
+                    if answer.outcome in (TakenBack.MOVED, TakenBack.TAKEN) and answer.delivery is not None
+                ],
+            )

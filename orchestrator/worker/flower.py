@@ -1,0 +1,5 @@
+"""The module that `celery -A orchestrator.worker.flower flower` names: an entry point, so it reads the environment."""
+
+from orchestrator.worker.flower_app import build
+
+app = build()
