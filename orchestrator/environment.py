@@ -12,11 +12,14 @@ import environs
 from orchestrator.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 PREFIX = "ORCHESTRATOR_"
 NEAR = 0.85
 """How alike two names must be (0 to 1) for one to be taken for a slip of the other."""
+
+SIMILAR = 0.7
+"""How alike a known name must be to be worth showing beside an unknown one."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -64,16 +67,17 @@ def read(
     first: type[A], second: type[B], third: type[C], /, *, environ: Mapping[str, str]
 ) -> tuple[A, B, C]: ...
 @overload
-def read(*classes: type[Any], environ: Mapping[str, str]) -> tuple[Any, ...]: ...
-def read(*classes: type[Any], environ: Mapping[str, str]) -> tuple[Any, ...]:
+def read(*classes: type[Any], environ: Mapping[str, str], also: Sequence[str] = ()) -> tuple[Any, ...]: ...
+def read(*classes: type[Any], environ: Mapping[str, str], also: Sequence[str] = ()) -> tuple[Any, ...]:
     """Return an instance of each options class, read from `environ`.
 
-    Raises SettingsError with every missing, malformed and out-of-range variable of all of them.
+    Raises SettingsError with every missing, malformed and out-of-range variable of all of them, and with the
+    problems that the caller found (`also`).
     """
     problems: dict[str, str] = {}
     values = [_read_one(options, environ, problems) for options in classes]
-    if problems:
-        raise SettingsError(explain(list(problems.values())))
+    if problems or also:
+        raise SettingsError(explain([*problems.values(), *also]))
     return tuple(options(**fields) for options, fields in zip(classes, values, strict=True))
 
 
@@ -82,8 +86,20 @@ def explain(problems: list[str]) -> str:
     return "the settings are refused:\n" + "\n".join(f"  - {problem}" for problem in problems)
 
 
+def unknown_names(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
+    """Return one problem for each name with our prefix that is none of the `known`, with the near names."""
+    problems = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=2, cutoff=SIMILAR)
+            problems.append(
+                f"{name} is not a setting" + (f"; did you mean {' or '.join(near)}?" if near else "")
+            )
+    return problems
+
+
 def refuse_slips(environ: Mapping[str, str], *classes: type[Any]) -> None:
-    """Refuse names with our prefix that are nearly, but not quite, a setting of these classes. Raises SettingsError."""
+    """Refuse names with our prefix that nearly are a setting of these classes. Raises SettingsError."""
     own = {item.name for options in classes for _, item in settings_of(options)}
     problems = []
     for name in sorted(environ):
@@ -117,6 +133,8 @@ def _read_one(options: type[Any], environ: Mapping[str, str], problems: dict[str
             continue
         try:
             values[item.name] = _parse(declared, hints[item.name], environ)
+        except environs.EnvValidationError as error:
+            problems[declared.name] = f"{declared.name}: {_first(error.error_messages)}"
         except (environs.EnvError, ValueError) as error:
             problems[declared.name] = f"{declared.name}: {error}"
     return values
@@ -132,10 +150,14 @@ def _parse(declared: Setting, kind: Any, environ: Mapping[str, str]) -> Any:
         if (low is not None and value < low) or (high is not None and value > high) or value != value:  # noqa: PLR0124 - NaN
             raise ValueError(f"{value} is out of range; {_range(low, high)}")
         return value
-    value = env.str(declared.name)
-    if declared.choices and value not in declared.choices:
-        raise ValueError(f"{value!r} is none of {', '.join(declared.choices)}")
-    return value
+    chosen = env.str(declared.name)
+    if declared.choices and chosen not in declared.choices:
+        raise ValueError(f"{chosen!r} is none of {', '.join(declared.choices)}")
+    return chosen
+
+
+def _first(messages: Any) -> str:
+    return str(messages[0] if isinstance(messages, list) and messages else messages)
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -1,1 +1,1 @@
-
+"""The whole system on one machine, in one terminal: for development and tests."""
