@@ -51,6 +51,7 @@ class _KnowsItsServer:
     def __init__(self, *args: Any, clock: ServerClock, **kwargs: Any) -> None:
         self._clock = clock
         super().__init__(*args, **kwargs)
+        self._command_packer = _RunIdPacker(self, self._command_packer)
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
         super().on_connect_check_health(check_health)  # type: ignore[misc]
@@ -61,18 +62,20 @@ class _KnowsItsServer:
         seconds, micros = self.read_response()  # type: ignore[attr-defined]
         self._clock.heard(int(seconds) * 1000 + int(micros) / 1000)
 
-    def pack_command(self, *args: Any) -> Any:
-        return super().pack_command(*self._with_run_id(args))  # type: ignore[misc]
 
-    def pack_commands(self, commands: Any) -> Any:
-        return super().pack_commands([self._with_run_id(args) for args in commands])  # type: ignore[misc]
+class _RunIdPacker:
+    """Packs commands as redis-py does, with RUN_ID replaced by what the connection learned."""
 
-    def _with_run_id(self, args: Any) -> list[Any]:
-        if RUN_ID not in args:
-            return list(args)
-        if not self.is_connected:  # type: ignore[attr-defined]
-            self.connect()  # type: ignore[attr-defined]
-        return [self.server_run_id if arg is RUN_ID else arg for arg in args]
+    def __init__(self, connection: Any, packer: Any) -> None:
+        self._connection = connection
+        self._packer = packer
+
+    def pack(self, *args: Any) -> Any:
+        if RUN_ID in args:
+            if not self._connection.is_connected:
+                self._connection.connect()
+            args = tuple(self._connection.server_run_id if arg is RUN_ID else arg for arg in args)
+        return self._packer.pack(*args)
 
 
 class _TcpConnection(_KnowsItsServer, redis.Connection):

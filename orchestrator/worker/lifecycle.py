@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery import signals
+from celery import bootsteps, signals
 from celery.exceptions import WorkerShutdown
 from kombu import Queue
 
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 class Lifecycle:
     """The parts of one agent process, built when Celery tells its name, driven by Celery's signals.
 
-    The attributes made in `prepare` exist from `celeryd_init` on; pool children inherit them through the fork.
+    What `prepare` makes is inherited by the pool's children through the fork.
     """
 
     def __init__(self, app: Celery, agent: Agent, broker: BrokerOptions, options: AgentOptions) -> None:
@@ -58,22 +58,27 @@ class Lifecycle:
 
     def connect_signals(self) -> None:
         """Follow Celery's signals; they keep only weak references, so this object must be kept by the app."""
-        signals.celeryd_init.connect(self._prepare)
+        signals.celeryd_init.connect(self._name_queues)
         signals.worker_process_init.connect(self._enter_child)
         signals.worker_ready.connect(self._ready)
         signals.worker_shutting_down.connect(self._drain)
         signals.worker_shutdown.connect(self._leave)
         signals.task_unknown.connect(self._unknown)
         signals.task_rejected.connect(self._unreadable)
+        self._app.steps["worker"].add(_prepare_step(self))
 
-    def _prepare(self, sender: str, instance: Any, conf: Any, **_: Any) -> None:
-        if instance.pool_cls.__module__ != "celery.concurrency.prefork":
-            raise SystemExit(
-                "an agent needs Celery's prefork pool: only it has time limits; start it without -P"
-            )
-        agent_id = agent_id_of(sender, self._agent.agent_type)
+    def _name_queues(self, sender: str, conf: Any, **_: Any) -> None:
+        names = [capability_queue(self._agent.agent_type, name) for name in self._agent.task_types]
+        own = private_queue(agent_id_of(sender, self._agent.agent_type))
+        conf.task_queues = [Queue(name) for name in (*names, own)]
+
+    def prepare(self, worker: Any) -> None:
+        """Build what the pool's children inherit; called before they are forked."""
+        if worker.pool_cls.__module__ != "celery.concurrency.prefork":
+            raise SystemExit("an agent needs Celery's prefork pool, which alone has time limits: start it without -P")
+        agent_id = agent_id_of(worker.hostname, self._agent.agent_type)
         self._main_pid = os.getpid()
-        self._children = int(instance.concurrency or os.cpu_count() or 1)
+        self._children = int(worker.concurrency)
         self._link = AgentLink(self._broker, agent_id=agent_id, incarnation=uuid.uuid4().hex)
         table = SlotTable(self._children)
         self.executor = Executor(
@@ -90,11 +95,9 @@ class Lifecycle:
             load=self._load,
             on_replaced=lambda: os.kill(self._main_pid, signal.SIGTERM),
         )
-        queues = [capability_queue(self._agent.agent_type, name) for name in self._agent.task_types]
-        conf.task_queues = [Queue(name) for name in (*queues, private_queue(agent_id))]
         request = request_class(self.heartbeat)
-        for name in queues:
-            self._app.tasks[name].Request = request
+        for name in self._agent.task_types:
+            self._app.tasks[capability_queue(self._agent.agent_type, name)].Request = request
 
     def _enter_child(self, **_: Any) -> None:
         if self.executor is not None and os.getpid() != self._main_pid:
@@ -162,3 +165,14 @@ class Lifecycle:
             "heartbeat_interval_seconds": self._interval,
             "registered_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
+
+
+def _prepare_step(lifecycle: Lifecycle) -> type[bootsteps.Step]:
+    class PrepareAgent(bootsteps.Step):
+        """Runs while the worker is assembled: pool class and concurrency are known, no child is forked yet."""
+
+        def __init__(self, worker: Any, **kwargs: Any) -> None:
+            super().__init__(worker, **kwargs)
+            lifecycle.prepare(worker)
+
+    return PrepareAgent

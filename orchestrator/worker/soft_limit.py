@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from billiard.common import SIG_SOFT_TIMEOUT
+from billiard.pool import SIG_SOFT_TIMEOUT
 from billiard.exceptions import SoftTimeLimitExceeded
 
 if TYPE_CHECKING:
