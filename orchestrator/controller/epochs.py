@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from orchestrator.broker.inspection import EpochView, Inspector
     from orchestrator.broker.registry import AgentView
@@ -34,10 +34,12 @@ class Epochs:
     _seen: EpochView | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
 
-    def settle(self, agents: Iterable[AgentView], expected: Iterable[str], *, now: float) -> EpochReport:
-        """Look once. `expected` are the agents that the ledger believes alive; `now` is monotonic seconds.
+    def settle(
+        self, agents: Iterable[AgentView], expected: Callable[[], Iterable[str]], *, now: float
+    ) -> EpochReport:
+        """Look once. `expected` tells the agents that the ledger believes alive; `now` is monotonic seconds.
 
-        Raises BrokerUnavailableError.
+        Raises BrokerUnavailableError and what `expected` raises.
         """
         epoch = self.inspector.epoch()
         if epoch.blessed:
@@ -47,7 +49,7 @@ class Epochs:
             self._seen, self._since = epoch, now
             log.warning("redis_lost_its_memory", epoch=epoch.text, run_id=epoch.run_id)
         beaten = {agent.agent_id for agent in agents if agent.run_id == epoch.run_id and agent.seq > 0}
-        missing = set(expected) - beaten
+        missing = set(expected()) - beaten
         if missing and now - self._since < self.timeout_seconds:
             return EpochReport(settled=False, waiting_for=len(missing))
         self.inspector.bless(epoch)

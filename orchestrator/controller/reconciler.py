@@ -16,7 +16,7 @@ import structlog
 from orchestrator.broker.answers import TakeBackAnswer, TakenBack
 from orchestrator.controller.fold import MAX_SHARED_LOSSES, POISON
 from orchestrator.controller.liveness import Absences, Liveness
-from orchestrator.ledger import leadership, recording, repairs
+from orchestrator.ledger import catalogue, executions, leadership, repairs
 from orchestrator.tasks.status import Status
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from orchestrator.ledger.repairs import InFlight
 
 LIMIT = 1000
+MAX_PAGES = 50
 LOST_MESSAGE_SECONDS = 5.0
 """A message must look lost in two looks so far apart: between pop and claim a healthy one looks the same."""
+
+EXPIRED = "expired"
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +87,7 @@ class Reconciler:
 
     def lost_agents(self, agents: Sequence[AgentView], offline: frozenset[str]) -> RepairReport:
         """Take back what is running on an agent that is gone, replaced, or alive and no longer runs it."""
-        with self.ledger.transaction() as conn:
-            rows = repairs.in_flight(conn, after_id=None, limit=LIMIT, statuses=(Status.SENT, Status.RUNNING))
+        rows = self._in_hands()
         by_id = {agent.agent_id: agent for agent in agents}
         self._absences.keep_only({row.token for row in rows if row.token})
         gone = [row for row in rows if self._is_gone(row, by_id.get(row.agent_id or ""), offline)]
@@ -102,6 +104,18 @@ class Reconciler:
             self._note_offline([by_id[agent_id] for agent_id in offline if agent_id in by_id])
         return self._repair([*losses, *dropped], looked_at=len(rows))
 
+    def _in_hands(self) -> list[InFlight]:
+        rows: list[InFlight] = []
+        for _ in range(MAX_PAGES):
+            with self.ledger.transaction() as conn:
+                page = repairs.in_flight(
+                    conn, after_id=rows[-1].id if rows else None, limit=LIMIT, statuses=(Status.SENT, Status.RUNNING)
+                )
+            rows += page
+            if len(page) < LIMIT:
+                break
+        return rows
+
     def _is_gone(self, row: InFlight, agent: AgentView | None, offline: frozenset[str]) -> bool:
         if agent is None:
             since = self._unknown_since.setdefault(row.agent_id or "", time.monotonic())
@@ -116,7 +130,7 @@ class Reconciler:
         with self.ledger.transaction() as conn:
             leadership.assert_term(conn, self.term)
             for agent in agents:
-                recording.mark_agent_left(conn, agent.agent_id, agent.incarnation, lost=True)
+                catalogue.mark_agent_left(conn, agent.agent_id, agent.incarnation, lost=True)
 
     def lost_messages(self) -> RepairReport:
         """Take back what was popped from its list and not claimed for LOST_MESSAGE_SECONDS."""
@@ -159,16 +173,36 @@ class Reconciler:
             answers[str(self.broker.cancel(str(wish.id), wish.delivery).outcome)] += 1
         return RepairReport(looked_at=len(wishes), answers=dict(answers))
 
+    def expired(self) -> RepairReport:
+        """End what should have begun by now and has not, once Redis agrees that nobody has it."""
+        with self.ledger.transaction() as conn:
+            rows = repairs.expired(conn, LIMIT)
+        if not rows:
+            return RepairReport()
+        items = [(str(row.id), row.delivery, None) for row in rows]
+        answers = self.broker.take_back(items, decision=self.broker.decided())
+        ends = [
+            repairs.Failure(row.id, row.delivery, EXPIRED, "the task was not started before it expired")
+            for row, answer in zip(rows, answers, strict=True)
+            if answer.outcome is TakenBack.TAKEN
+        ]
+        with self.ledger.transaction() as conn:
+            leadership.assert_term(conn, self.term)
+            ended = repairs.end_tasks(conn, ends, Status.TIMEOUT)
+        self.inspector.announce([str(task_id) for task_id in ended])
+        return RepairReport(len(rows), len(ended), 0, dict(Counter(str(item.outcome) for item in answers)))
+
     def _repair(self, losses: Sequence[Loss], *, looked_at: int) -> RepairReport:
         if not losses:
             return RepairReport(looked_at=looked_at)
         decision = self.broker.decided()
         items = [(str(loss.row.id), loss.row.delivery, loss.row.token) for loss in losses]
         answers = self.broker.take_back(items, decision=decision)
-        raises, poisoned = [], []
+        raises, poisoned, gone = [], [], []
         for loss, answer in zip(losses, answers, strict=True):
             if answer.outcome not in (TakenBack.TAKEN, TakenBack.MOVED):
                 continue
+            gone.append(loss)
             if self._is_poison(loss):
                 poisoned.append(_poisoned(loss))
             else:
@@ -177,7 +211,7 @@ class Reconciler:
             leadership.assert_term(conn, self.term)
             raised = repairs.raise_delivery(conn, raises)
             failed = repairs.fail_tasks(conn, poisoned)
-            recording.end_attempts_lost(conn, [loss.row.token for loss in losses if loss.row.token])
+            executions.end_attempts_lost(conn, [(loss.row.id, loss.row.token) for loss in gone if loss.row.token])
         if failed:
             self.inspector.announce([str(task_id) for task_id in failed])
         report = RepairReport(looked_at, len(raised), len(failed), dict(Counter(str(item.outcome) for item in answers)))

@@ -14,7 +14,7 @@ from orchestrator.broker.stream import Batch, Entry, EventStream, stream_order
 from orchestrator.controller.events import AGENT_EVENTS, OUTCOMES, BadEventError, Event, EventType, parse
 from orchestrator.controller.fold import Folded, fold
 from orchestrator.errors import BrokerUnavailableError, LedgerDataError
-from orchestrator.ledger import leadership, recording
+from orchestrator.ledger import catalogue, executions, leadership, recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,14 +162,14 @@ class Recorder:
             rng=self.rng,
         )
         recording.write_tasks(conn, [state for state in folded.states.values() if state.changed])
-        recording.write_attempts(conn, list(folded.attempts.values()))
-        recording.write_logs(conn, folded.logs)
+        executions.write_attempts(conn, list(folded.attempts.values()))
+        executions.write_logs(conn, folded.logs)
         for event in events:
             if event.type is EventType.REGISTERED:
-                recording.upsert_agent(conn, {**event.payload, "incarnation": event.incarnation})
-                recording.upsert_capabilities(conn, event.payload["agent_type"], event.payload["capabilities"])
+                catalogue.upsert_agent(conn, {**event.payload, "incarnation": event.incarnation})
+                catalogue.upsert_capabilities(conn, event.payload["agent_type"], event.payload["capabilities"])
             elif event.type is EventType.LEFT:
-                recording.mark_agent_left(conn, event.agent_id, event.incarnation, lost=False)
+                catalogue.mark_agent_left(conn, event.agent_id, event.incarnation, lost=False)
         return folded
 
     def _set_aside(self, batch: Batch, entry: Entry, reason: str) -> tuple[RecorderReport, list[Folded]]:

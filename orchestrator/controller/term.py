@@ -17,12 +17,13 @@ from orchestrator.controller.publishing import PublishPass
 from orchestrator.controller.reconciler import Reconciler, RepairReport
 from orchestrator.controller.recorder import Progress, Recorder
 from orchestrator.errors import LostLeadershipError, UnavailableError
-from orchestrator.ledger import leadership, partitions, recording
+from orchestrator.ledger import catalogue, leadership, partitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.broker.options import BrokerOptions
+    from orchestrator.broker.registry import AgentView
     from orchestrator.controller.options import ControllerOptions
     from orchestrator.ledger.engine import Ledger
 
@@ -31,6 +32,7 @@ AGENTS_SECONDS = 0.5
 LOST_MESSAGES_SECONDS = 1.0
 WISHES_SECONDS = 1.0
 FORGOTTEN_SECONDS = 15.0
+EXPIRED_SECONDS = 1.0
 PARTITIONS_SECONDS = 3600.0
 BARRIER_SECONDS = 2.0
 PUBLISH_TIMEOUT_SECONDS = 2.0
@@ -72,6 +74,10 @@ class Term:
             max_worker_losses=options.max_worker_losses,
         )
         self._publisher = PublishPass(ledger, self._broker, term)
+        self._forgotten = Pass("forgotten_keys", FORGOTTEN_SECONDS, self._reconciler.forgotten_keys)
+        self._agents: list[AgentView] = []
+        self._offline: frozenset[str] = frozenset()
+        self._settled = False
         self._threads = [
             threading.Thread(target=self._guarded, args=(loop,), name=f"orchestrator-{name}", daemon=True)
             for loop, name in ((self._record, "recorder"), (self._reconcile, "reconciler"))
@@ -116,8 +122,9 @@ class Term:
         repairs = [
             Pass("lost_agents", AGENTS_SECONDS, self._lost_agents),
             Pass("cancel_wishes", WISHES_SECONDS, self._reconciler.cancel_wishes),
+            Pass("expired", EXPIRED_SECONDS, self._reconciler.expired),
             Pass("lost_messages", LOST_MESSAGES_SECONDS, self._reconciler.lost_messages),
-            Pass("forgotten_keys", FORGOTTEN_SECONDS, self._reconciler.forgotten_keys),
+            self._forgotten,
             Pass("partitions", PARTITIONS_SECONDS, self._partitions),
         ]
         publish = Pass("publish", 0.0, self._publisher.run_once)
@@ -128,29 +135,27 @@ class Term:
                 for one in repairs:
                     self._reports.run(one, now=now)
                 if self._reconciler.looks_at_more:
-                    repairs[3].due_at = 0.0
+                    self._forgotten.due_at = 0.0
                 self._reports.run(publish, now=now)
             self._leave_report()
             self._wake.wait(LOOK_SECONDS)
-
-    _settled = False
 
     def _settle(self) -> EpochReport:
         self._settled = False
         self._agents = self._inspector.agents()
         self._offline = self._reconciler.liveness.look(self._agents, now=time.monotonic())
-        epoch = self._inspector.epoch()
-        expected: list[str] = []
-        if not epoch.blessed:
-            with self._ledger.transaction() as conn:
-                leadership.assert_term(conn, self._term)
-                expected = [agent.agent_id for agent in recording.live_agents(conn)]
-        report = self._epochs.settle(self._agents, expected, now=time.monotonic())
+        report = self._epochs.settle(self._agents, self._live_agents, now=time.monotonic())
         if report.new_epoch:
             self._reconciler.restart()
+            self._forgotten.due_at = 0.0
             self._broker.probe()
         self._settled = report.settled
         return report
+
+    def _live_agents(self) -> list[str]:
+        with self._ledger.transaction() as conn:
+            leadership.assert_term(conn, self._term)
+            return [agent.agent_id for agent in catalogue.live_agents(conn)]
 
     def _caught_up(self) -> bool:
         """Whether the recorder is past everything that had been written when this was called."""
