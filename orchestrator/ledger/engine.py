@@ -1,9 +1,10 @@
-"""Connections to PostgreSQL: a bounded pool, and transactions that end within a deadline, server or no server.
+"""Connections to PostgreSQL: a bounded pool, and transactions that end within a deadline.
 
 A connection that was cut while it lay in the pool is noticed before use (its socket is readable although
 nothing was asked) and replaced, so a restart of PostgreSQL costs nobody a failure. One that is cut inside a
-transaction costs that transaction: it may have been sent, and only the caller knows whether it can be repeated.
-No transaction pooler may stand in between: the session's own settings bound what a frozen client can hold.
+transaction costs that transaction: it may have been sent, and only the caller knows whether it can be
+repeated. No transaction pooler may stand in between: the session's own settings bound what a frozen client
+can hold.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.tasks.status import TRANSITIONS, UNFINISHED, Status, repairable_from, sources_of
+from orchestrator.tasks.status import TERMINAL, TRANSITIONS, UNFINISHED, Status, repairable_from, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,9 +16,11 @@ def sql_list(statuses: Iterable[Status]) -> str:
 
 
 UNFINISHED_SQL = sql_list(UNFINISHED)
-WAITING_SQL = sql_list({Status.PENDING, Status.RETRYING})
+TERMINAL_SQL = sql_list(TERMINAL)
+WAITING = (Status.PENDING, Status.RETRYING)
 """In the ledger only: what the controller publishes when it is due."""
-IN_FLIGHT_SQL = sql_list({Status.QUEUED, Status.SENT, Status.RUNNING})
+WAITING_SQL = sql_list(WAITING)
+IN_FLIGHT = (Status.QUEUED, Status.SENT, Status.RUNNING)
 """In the broker's hands, or an agent's."""
 REPAIRABLE_SQL = sql_list(repairable_from() | {Status.PENDING})
 """What a repair may deliver again: a row that is still pending stays so and only takes the new number."""

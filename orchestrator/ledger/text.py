@@ -22,3 +22,16 @@ def storable(value: str | None, limit: int) -> str | None:
     if value is None:
         return None
     return value[:limit].replace("\x00", "").encode("utf-8", "ignore").decode()
+
+
+LIMITS = {
+    "code": MAX_NAME,
+    "error": MAX_ERROR,
+    "error_code": MAX_NAME,
+    "error_type": MAX_NAME,
+    "message": MAX_MESSAGE,
+    "outcome": MAX_NAME,
+    "progress_message": MAX_MESSAGE,
+    "traceback": MAX_TRACEBACK,
+}
+"""Fields of text from outside, with the characters that are kept of each."""
