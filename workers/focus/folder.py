@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
-_ODD_FILE_ERRORS = (errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG)
+_ODD_FILE_ERRORS = (errno.ENXIO, errno.ENODEV)
 _OUTSIDE = "leads out of the data folder; give a path inside ORCHESTRATOR_DATA_DIR"
 
 
@@ -39,6 +39,10 @@ def open_inside(folder: Path, path: str) -> BinaryIO:
     except (NotADirectoryError, IsADirectoryError):
         raise PermanentError(f"path {shown(path)}: is not a regular file; name a CSV file") from None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise PermanentError(
+                f"path {shown(path)}: is too long for a file name; give a valid path"
+            ) from None
         if error.errno in _LINK_ERRORS:
             raise PermanentError(f"path {shown(path)}: {_OUTSIDE}") from None
         if error.errno in _ODD_FILE_ERRORS:

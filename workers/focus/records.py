@@ -57,10 +57,11 @@ class FileSource:
         """See Source. Raises PermanentError, naming the row, for what is not CSV of the header's width."""
         lines = _Lines(self._file, self._size)
         reader = csv.reader(lines, strict=True)
-        row = 0
+        row = -1
         try:
             header = next(reader, [])
             pick, self.missing = _positions(header)
+            row = 0
             lines.record_bytes = 0
             mark = step = max(1, self._size // REPORTS_PER_PASS)
             for fields in reader:
@@ -80,7 +81,7 @@ class FileSource:
                 f"row {row + 1}: {error}; write the file as CSV with commas and quotes"
             ) from None
         except _TextError as error:
-            raise PermanentError(f"row {row + 1}: {error}") from None
+            raise _refused(row + 1, str(error)) from None
         self._check_unchanged(lines)
 
     def _check_unchanged(self, lines: _Lines) -> None:
@@ -115,13 +116,22 @@ class _Lines:
                 raise FileChangedError("the file grew while it was read")
             if self.record_bytes > MAX_RECORD_BYTES:
                 raise _TextError(f"is longer than {MAX_RECORD_BYTES} bytes; check its quotes and line ends")
-            if b"\0" in line:
-                raise _TextError("holds a NUL byte; save the file as UTF-8 text")
-            try:
-                yield line.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise _TextError(f"is not UTF-8 text ({error.reason}); save the file as UTF-8") from None
+            yield _decoded(line, encoding)
             encoding = "utf-8"
+
+
+def _decoded(line: bytes, encoding: str) -> str:
+    try:
+        text = line.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise _TextError(f"is not UTF-8 text ({error.reason}); save the file as UTF-8") from None
+    if "\0" in text:
+        raise _TextError("holds a NUL character; save the file as UTF-8 text")
+    return text
+
+
+def _refused(row: int, problem: str) -> PermanentError:
+    return PermanentError(f"row {row}: {problem}" if row else f"header (row 0): {problem}")
 
 
 class RowSource:
