@@ -37,8 +37,21 @@ def run(ledger: LedgerOptions, broker: BrokerOptions, options: ControllerOptions
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    require_schema(ledger)
-    Controller(Ledger(ledger, application_name="orchestrator-controller"), broker, options, stopping).run()
+    opened = Ledger(ledger, application_name="orchestrator-controller")
+    _wait_for_schema(opened, stopping)
+    Controller(opened, broker, options, stopping).run()
+
+
+def _wait_for_schema(ledger: Ledger, stopping: threading.Event) -> None:
+    """Return when the ledger answers and has this program's schema; a ledger that is away is waited for."""
+    while not stopping.is_set():
+        try:
+            require_schema(ledger)
+        except UnavailableError as error:
+            log.warning("ledger_away", error=str(error))
+            stopping.wait(RENEW_SECONDS)
+        else:
+            return
 
 
 class Controller:

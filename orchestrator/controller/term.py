@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -174,7 +175,7 @@ class Term:
     def _partitions(self) -> None:
         with self._ledger.transaction() as conn:
             leadership.assert_term(conn, self._term)
-            partitions.make_ahead(conn)
+            partitions.make_ahead(conn, datetime.now(UTC))
 
     def _leave_report(self) -> None:
         recorder = self._reports.last.get("recorder", {}).get("report", {})
