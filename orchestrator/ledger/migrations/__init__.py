@@ -1,0 +1,1 @@
+"""Alembic's folder; `orchestrator.ledger.migrate` runs what is in it."""

