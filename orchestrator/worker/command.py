@@ -26,7 +26,9 @@ MAX_CONCURRENCY = 256
     show_default=True,
     help="Tasks that it runs at a time.",
 )
-@click.option("--loglevel", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
+@click.option(
+    "--loglevel", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
 @click.option("--print-type", is_flag=True, help="Print the agent's type and end.")
 def worker(target: str, name: str | None, concurrency: int, loglevel: str, print_type: bool) -> None:
     """Run the agent found at MODULE:ATTRIBUTE, for example workers.cost:agent.

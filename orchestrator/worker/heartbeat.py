@@ -14,7 +14,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import structlog
 
 from orchestrator.broker.answers import Claimed, Reported
@@ -22,6 +21,7 @@ from orchestrator.errors import BrokerUnavailableError
 from orchestrator.tasks.ids import new_token
 from orchestrator.worker.clock import boottime
 from orchestrator.worker.link import Run
+from orchestrator.worker.liveness import is_alive
 from orchestrator.worker.outcome import lost, timed_out, unreadable
 from orchestrator.worker.slots import Doom, Slot, SlotState
 
@@ -187,7 +187,7 @@ class Heartbeat:
             if slot.state is SlotState.SPOOLED:
                 kind, payload = self._table.read_spool(slot).decode().split("\n", 1)
                 self._report(slot, kind, payload)
-            elif not _alive(slot.pid):
+            elif not is_alive(slot.pid):
                 self._bury(slot)
             elif time.monotonic() - self._doomed_at.get(slot.token, time.monotonic()) > KILL_AFTER_SECONDS:
                 _kill(slot.pid)
@@ -245,13 +245,6 @@ def _event(outcome: Outcome | None) -> tuple[str, str]:
 
 def _run(slot: Slot) -> Run:
     return Run(slot.task_id, slot.delivery, slot.token)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _kill(pid: int) -> None:

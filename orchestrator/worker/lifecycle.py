@@ -75,7 +75,9 @@ class Lifecycle:
     def prepare(self, worker: Any) -> None:
         """Build what the pool's children inherit; called before they are forked."""
         if worker.pool_cls.__module__ != "celery.concurrency.prefork":
-            raise SystemExit("an agent needs Celery's prefork pool, which alone has time limits: start it without -P")
+            raise SystemExit(
+                "an agent needs Celery's prefork pool, which alone has time limits: start it without -P"
+            )
         agent_id = agent_id_of(worker.hostname, self._agent.agent_type)
         self._main_pid = os.getpid()
         self._children = int(worker.concurrency)

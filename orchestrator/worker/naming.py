@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from orchestrator.errors import AgentNameTakenError
+from orchestrator.worker.liveness import is_alive
 
 if TYPE_CHECKING:
     from orchestrator.worker.link import AgentLink, Registration
 
-_CREATE_TIME_SLACK_SECONDS = 1.0
 _LOOK_SECONDS = 0.25
 
 
@@ -45,9 +45,8 @@ def is_dead_here(record: dict[str, Any]) -> bool:
     if record.get("host") != socket.gethostname():
         return False
     try:
-        process = psutil.Process(int(record["pid"]))
-        return abs(process.create_time() - float(record["process_started_at"])) > _CREATE_TIME_SLACK_SECONDS
-    except (psutil.NoSuchProcess, KeyError, ValueError):
+        return not is_alive(int(record["pid"]), started_at=float(record["process_started_at"]))
+    except (KeyError, ValueError):
         return True
 
 
