@@ -48,7 +48,7 @@ class AnalyzeCost(Schema):
     )
     account_id = fields.String(
         load_default=None,
-        validate=validate.Length(min=1, max=MAX_KEY_CHARACTERS),
+        validate=[validate.Length(min=1, max=MAX_KEY_CHARACTERS), validate.NoneOf(["NULL"])],
         metadata={"description": "only charges with this SubAccountId or BillingAccountId"},
     )
     period = fields.String(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator import PermanentError
 from tests.unit.workers.billing import HEADER, analyze_rows, charge, write_csv
 from workers.cost import MAX_INLINE_ROWS, agent
+from workers.focus.folder import _walk
 from workers.focus.records import MAX_RECORD_BYTES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def short(value: object) -> str:
@@ -201,6 +200,15 @@ def test_link_that_stays_in_the_folder_is_followed(folder: Path) -> None:
     assert agent.run("analyze_cost", {"path": str(folder / "link.csv")})["total_spend"] == "3"
 
 
+def test_link_put_in_place_after_the_check_is_not_followed(folder: Path) -> None:
+    (folder.parent / "secret.csv").write_bytes(csv_with())
+    (folder / "bill.csv").symlink_to(folder.parent / "secret.csv")
+    (folder / "inner").symlink_to(folder.parent)
+    for swapped in ("bill.csv", "inner/secret.csv"):
+        with pytest.raises(OSError, match="symbolic links|Not a directory"):
+            _walk(folder, Path(swapped))
+
+
 def test_missing_data_folder_is_the_operators_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ORCHESTRATOR_DATA_DIR", str(tmp_path / "none"))
     assert "ORCHESTRATOR_DATA_DIR names no folder" in refusal({"path": "bill.csv"})
@@ -218,6 +226,7 @@ def test_missing_data_folder_is_the_operators_to_set(monkeypatch: pytest.MonkeyP
         {"rows": [charge()], "period": "last_90_days"},
         {"rows": [charge()], "unknown": 1},
         {"rows": [charge()], "account_id": ""},
+        {"rows": [charge()], "account_id": "NULL"},
         {"rows": [{}] * (MAX_INLINE_ROWS + 1)},
     ],
 )

@@ -114,7 +114,7 @@ def test_bytes_a_quoted_header_a_byte_order_mark_and_blank_lines_do_not_matter(
 
 
 def test_a_million_rows_are_summed_exactly_in_bounded_memory(tmp_path: Path) -> None:
-    """Row n bills n millionths; 30,000 services, 20 accounts and 28 days share them: all sums are closed forms."""
+    """Row n bills n millionths; 30,000 services, 20 accounts and 28 days share them: closed forms."""
     with (tmp_path / "bill.csv").open("w") as file:
         file.write(
             "BilledCost,EffectiveCost,ListCost,ServiceName,SubAccountId,ChargePeriodStart,ChargePeriodEnd\n"
