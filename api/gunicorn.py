@@ -11,6 +11,7 @@ from psycogreen.gevent import patch_psycopg
 
 BACKGROUND = "orchestrator-background"
 worker_class = "gevent"
+control_socket_disable = True
 keepalive = 5
 """Seconds that a connection may be silent between two requests, or in the middle of a request's head."""
 

@@ -131,14 +131,15 @@ class GroupCommit:
         with self._lock:
             if entry.appointed or self._waiting.pop(entry.task.id, None) is None:
                 return False
-            entry.outcome = LedgerUnavailableError("the ledger did not answer in time; nothing was accepted")
+            entry.outcome = _not_accepted()
             return True
 
     def _lead(self, own: _Entry) -> None:
         batch = [own]
         try:
             batch = self._take()
-            self._settle(batch)
+            if batch:
+                self._settle(batch)
         except BaseException as error:
             for entry in batch:
                 entry.outcome = entry.outcome or _translated(error)
@@ -153,6 +154,7 @@ class GroupCommit:
         batch: list[_Entry] = []
         size = 0
         with self._lock:
+            self._turn_away()
             for task_id, entry in list(self._waiting.items()):
                 size += len(entry.task.parameters_json)
                 if batch and (len(batch) >= self._options.batch_rows or size > MAX_BATCH_BYTES):
@@ -161,27 +163,28 @@ class GroupCommit:
         return batch
 
     def _hand_over(self) -> None:
+        """Appoint the oldest that still has time: a leader serves others no longer than its own budget."""
         with self._lock:
+            self._turn_away()
             successor = next(iter(self._waiting.values()), None)
             self._led = successor is not None
             if successor is not None:
                 successor.appointed = True
                 successor.woken.set()
 
-    def _settle(self, batch: list[_Entry]) -> None:
-        patient = []
-        for entry in batch:
+    def _turn_away(self) -> None:
+        """Answer those at once whose budget is too short to begin with. Called with the lock."""
+        for task_id, entry in list(self._waiting.items()):
             if entry.budget.remaining() < MIN_TRANSACTION_SECONDS:
-                entry.outcome = LedgerUnavailableError(
-                    "the ledger did not answer in time; nothing was accepted"
-                )
-            else:
-                patient.append(entry)
+                del self._waiting[task_id]
+                entry.outcome = _not_accepted()
+                entry.woken.set()
+
+    def _settle(self, batch: list[_Entry]) -> None:
         decision = self._decision()
-        created = self._insert(patient)
-        self._publish(
-            [(entry, created[entry.task.id]) for entry in patient if entry.task.id in created], decision
-        )
+        created = self._insert(batch)
+        accepted = [(entry, created[entry.task.id]) for entry in batch if entry.task.id in created]
+        self._publish(accepted, decision)
 
     def _decision(self) -> Decision | None:
         try:
@@ -191,8 +194,6 @@ class GroupCommit:
 
     def _insert(self, batch: list[_Entry]) -> dict[uuid.UUID, datetime]:
         """Commit the batch; give every entry that is not in the answer its error."""
-        if not batch:
-            return {}
         tasks = [entry.task for entry in batch]
         seconds = max(min(entry.budget.remaining() for entry in batch), MIN_TRANSACTION_SECONDS / 2)
         try:
@@ -254,6 +255,10 @@ class GroupCommit:
 
 
 _ON_ITS_QUEUE = frozenset({Delivered.QUEUED, Delivered.ALREADY})
+
+
+def _not_accepted() -> LedgerUnavailableError:
+    return LedgerUnavailableError("the ledger did not answer in time; nothing was accepted")
 
 
 def _translated(error: BaseException) -> BaseException:
