@@ -98,10 +98,10 @@ class Agent:
     def task(self, name: str, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a task type.
 
-        Options: `schema` (a marshmallow Schema class or instance), `timeout_seconds` (soft limit, 1 to 86,400, default
-        30), `max_retries` (0 to 100, default 3), `retry_delay_seconds` (0 to 3,600, default 5; doubles with each
-        retry), `retry_on` and `give_up_on` (exception classes), `exclusive` (never overlaps itself: a run stops when
-        its agent loses touch with Redis).
+        Options: `schema` (a marshmallow Schema class or instance), `timeout_seconds` (soft limit, 1 to
+        86,400, default 30), `max_retries` (0 to 100, default 3), `retry_delay_seconds` (0 to 3,600, default
+        5; doubles with each retry), `retry_on` and `give_up_on` (exception classes), `exclusive` (never
+        overlaps itself: a run stops when its agent loses touch with Redis).
         """
         _require_name("task type", name)
         if name in self.task_types:
@@ -126,8 +126,8 @@ class Agent:
     ) -> Any:
         """Run a handler here and now, without a server: what a test of an agent calls.
 
-        Parameters pass the schema first. Raises what the handler raises, PermanentError for bad parameters, and
-        DeclarationError for a task type that is not declared.
+        Parameters pass the schema first. Raises what the handler raises, PermanentError for bad parameters,
+        and DeclarationError for a task type that is not declared.
         """
         declared = self.find(task_type)
         return declared.handler(

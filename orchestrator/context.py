@@ -17,9 +17,11 @@ MAX_LOG_BYTES = 2048
 class Reporter(Protocol):
     """Carries progress and log lines away; never raises for a store that is away."""
 
-    def progress(self, fraction: float, message: str) -> None: ...
+    def progress(self, fraction: float, message: str) -> None:
+        """Carry the newest progress."""
 
-    def log(self, at_ms: int, message: str) -> None: ...
+    def log(self, at_ms: int, message: str) -> None:
+        """Carry one line, logged at `at_ms` (epoch milliseconds)."""
 
 
 class _Silent:
@@ -44,7 +46,7 @@ class TaskContext:
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Say how far the run is: `fraction` of 0 to 1, and a text of at most MAX_LOG_BYTES."""
-        if not isinstance(fraction, (int, float)) or not math.isfinite(fraction) or not 0 <= fraction <= 1:
+        if not math.isfinite(fraction) or not 0 <= fraction <= 1:
             raise ValueError(f"progress takes a fraction of 0 to 1, not {fraction!r}")
         self.reporter.progress(float(fraction), clip(message))
 

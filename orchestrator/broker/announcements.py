@@ -28,7 +28,7 @@ class Announcement:
 
 
 class Announcements:
-    """One listener. After each new connection the first thing it says is that everything must be read again."""
+    """One listener. The first thing it says after each new connection: everything must be read again."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client

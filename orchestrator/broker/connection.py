@@ -43,7 +43,7 @@ class ServerClock:
 class _KnowsItsServer:
     """Reads run id and clock once per connection, and puts the run id into the commands that ask for it.
 
-    A command is packed after its connection is up, so that it can never carry the run id of a server that has died.
+    A command is packed after its connection is up, so that it can never carry the run id of a dead server.
     """
 
     server_run_id = ""
@@ -93,7 +93,7 @@ class _SocketConnection(_KnowsItsServer, UnixDomainSocketConnection):
 def connect(
     options: BrokerOptions, clock: ServerClock, *, command_timeout_seconds: float | None = None
 ) -> redis.Redis:
-    """Return a client whose every connect and command is bounded and sent once: nothing is repeated behind our back."""
+    """Return a client whose every connect and command is bounded and sent once, never repeated by itself."""
     scheme = options.redis_url.split("://", 1)[0]
     connection_class = {"unix": _SocketConnection, "rediss": _TlsConnection}.get(scheme, _TcpConnection)
     pool = redis.ConnectionPool.from_url(

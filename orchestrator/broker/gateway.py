@@ -15,7 +15,7 @@ from orchestrator.broker.announcements import Announcements
 from orchestrator.broker.answers import CancelAnswer, Cancelled, Delivered, TakeBackAnswer, TakenBack
 from orchestrator.broker.connection import ServerClock, connect
 from orchestrator.broker.messages import encode
-from orchestrator.broker.registry import AgentView, read_agents
+from orchestrator.broker.registry import read_agents
 from orchestrator.broker.scripts import Call
 from orchestrator.errors import BrokerUnavailableError
 from orchestrator.tasks.routing import Band, list_key
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.broker.options import BrokerOptions
+    from orchestrator.broker.registry import AgentView
     from orchestrator.tasks.state import Publishable
 
 MAX_PUBLISH_AGE_MS = 5000
-"""A publish decided longer ago is refused: less than the time an ended key lives, so that it can never run twice."""
+"""A publish decided longer ago is refused: less than an ended key lives, so that it can never run twice."""
 RESERVATION_SECONDS = 60
 PUBLISH_CHUNK = 1000
 
@@ -77,7 +78,7 @@ class Broker:
         return time.monotonic() - started
 
     def decided(self) -> Decision:
-        """Note the moment of a decision to publish or repair; take it before the ledger is read or written."""
+        """Note the moment of a decision to publish or repair, before the ledger is read or written for it."""
         if not self._epoch and self._available:
             self.probe()
         return Decision(self._epoch, self._clock.now_ms())
@@ -85,8 +86,8 @@ class Broker:
     def publish(self, items: Sequence[Publishable], *, decision: Decision | None = None) -> list[Delivered]:
         """Put each row's present delivery on its list, in one round trip for every PUBLISH_CHUNK.
 
-        Never repeated: raises BrokerUnavailableError within the bound, at once while Redis is known to be away; the
-        rows then wait in the ledger for the controller.
+        Never repeated: raises BrokerUnavailableError within the bound, at once while Redis is known to be
+        away; the rows then wait in the ledger for the controller.
         """
         if not self._available:
             raise BrokerUnavailableError("Redis is known to be away")
@@ -132,7 +133,10 @@ class Broker:
     def take_back(
         self, items: Sequence[tuple[str, int, str | None]], *, decision: Decision
     ) -> list[TakeBackAnswer]:
-        """Take deliveries (task id, delivery, token that lost it) out of everybody's reach. Raises BrokerUnavailableError."""
+        """Take deliveries (task id, delivery, token that lost it) out of everybody's reach.
+
+        Raises BrokerUnavailableError.
+        """
         calls = [
             Call(
                 scripts.load("take_back"),
@@ -152,7 +156,7 @@ class Broker:
             )
 
     def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Return how many tasks wait in each queue, over all its priority bands. Raises BrokerUnavailableError."""
+        """Return how many tasks wait in each queue, over all its bands. Raises BrokerUnavailableError."""
         with self._watching(), self._client.pipeline(transaction=False) as pipe:
             for queue in queues:
                 for band in Band:

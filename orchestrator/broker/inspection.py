@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from orchestrator.broker import keys, scripts
 from orchestrator.broker.announcements import announce
 from orchestrator.broker.connection import ServerClock, connect
-from orchestrator.broker.registry import AgentView, read_agents
+from orchestrator.broker.registry import read_agents
 from orchestrator.broker.scripts import Call
 from orchestrator.errors import BrokerUnavailableError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orchestrator.broker.options import BrokerOptions
+    from orchestrator.broker.registry import AgentView
 
 TIMEOUT_SECONDS = 2.0
 LOST_LIMIT = 1000
@@ -35,6 +36,7 @@ class EpochView:
 
     @property
     def blessed(self) -> bool:
+        """Whether the leader has blessed the server that is running now."""
         return bool(self.text) and self.text.endswith(self.run_id)
 
 

@@ -1,6 +1,7 @@
 """One delivery as a Celery message: protocol 2 of Celery in kombu's Redis envelope.
 
-Built from text, so that parameters reach the handler as the client sent them and a publish costs no second encoding.
+Built from text, so that parameters reach the handler as the client sent them and a publish costs no second
+encoding.
 Sources: Celery's "Message Protocol" (version 2) and kombu's virtual transport (properties, base64 body).
 """
 
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.tasks.ids import celery_id
-from orchestrator.tasks.routing import Band, band_of, list_key, queue_of
+from orchestrator.tasks.routing import band_of, list_key, queue_of
 
 if TYPE_CHECKING:
+    from orchestrator.tasks.routing import Band
     from orchestrator.tasks.state import Publishable
 
 FORMAT_VERSION = 1
@@ -55,7 +57,8 @@ def _body(item: Publishable) -> str:
         "metadata": item.metadata,
         "request_id": item.request_id,
     }
-    return f'[[], {{"envelope": {json.dumps(envelope)}, "parameters": {item.parameters_json}}}, {json.dumps(_EMBED)}]'
+    arguments = f'{{"envelope": {json.dumps(envelope)}, "parameters": {item.parameters_json}}}'
+    return f"[[], {arguments}, {json.dumps(_EMBED)}]"
 
 
 def _headers(item: Publishable, hard_limit_grace_seconds: float) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class BrokerOptions:
 
 
 def with_redis_url(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with REDIS_URL, built of REDIS_ADDR (host:port) and REDIS_PASSWORD where it is missing."""
+    """Return the environment with REDIS_URL, made of REDIS_ADDR (host:port) and REDIS_PASSWORD if absent."""
     filled = dict(environ)
     address = filled.get("REDIS_ADDR", "")
     if not filled.get("REDIS_URL") and address:

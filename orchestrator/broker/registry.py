@@ -50,14 +50,17 @@ class AgentView:
 
     @property
     def agent_type(self) -> str:
+        """What kind of agent it is."""
         return str(self.record.get("agent_type", ""))
 
     @property
     def task_types(self) -> frozenset[str]:
+        """What it can run."""
         return frozenset(item["task_type"] for item in self.record.get("capabilities", []))
 
     @property
     def live(self) -> bool:
+        """Whether its heartbeats come."""
         return self.status is not AgentStatus.OFFLINE
 
 

@@ -39,6 +39,7 @@ class Call:
     arguments: Sequence[str | int | float]
 
     def command(self) -> list[Any]:
+        """Return the Redis command of this call."""
         return [
             "EVALSHA", self.script.digest, len(self.keys) + 1, keys.EPOCH, *self.keys, RUN_ID, *self.arguments
         ]  # fmt: skip
@@ -55,8 +56,8 @@ def load(name: str) -> Script:
 def run(client: redis.Redis, call: Call) -> list[str]:
     """Call one script.
 
-    Raises BrokerUnavailableError if Redis does not answer in time or refuses; whether the script ran is then unknown,
-    and each of ours may be called again.
+    Raises BrokerUnavailableError if Redis does not answer in time or refuses; whether the script ran is then
+    unknown, and each of ours may be called again.
     """
     return run_all(client, [call])[0]
 

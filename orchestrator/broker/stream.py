@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT_SECONDS = 5.0
 ENDED_KEY_SECONDS = 120
-"""How long the key of a recorded end lives: longer than a publish may be late, so that none can run the task again."""
+"""How long the key of a recorded end lives: longer than any publish that could run it again may be late."""
 MAX_BATCH = 1000
 MIN_BATCH = 16
 TARGET_BATCH_BYTES = 8 * 1024 * 1024
@@ -59,7 +59,7 @@ class EventStream:
         self._count = MAX_BATCH
 
     def read(self, *, block_seconds: float) -> Batch:
-        """Return the oldest events, waiting up to `block_seconds` (less than READ_TIMEOUT_SECONDS) for the first."""
+        """Return the oldest events; wait up to `block_seconds` (below READ_TIMEOUT_SECONDS) for the first."""
         try:
             stream = self._name()
             answer: Any = self._client.xread(

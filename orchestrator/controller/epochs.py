@@ -27,7 +27,7 @@ class EpochReport:
 
 @dataclass
 class Epochs:
-    """Blesses a new epoch when every agent that was alive has beaten in it, or has had its timeout to do so."""
+    """Blesses a new epoch when every agent that was alive has beaten in it or has had its timeout."""
 
     inspector: Inspector
     timeout_seconds: float

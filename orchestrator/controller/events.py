@@ -1,4 +1,4 @@
-"""The events of the stream, read strictly: what does not fit is set aside with its reason, never guessed at."""
+"""The events of the stream, read strictly: what does not fit is set aside with its reason."""
 
 from __future__ import annotations
 

@@ -1,28 +1,31 @@
 """How events change a task: pure code, one small function per event.
 
-Events are applied in the order of the stream to the row as it is locked. What is older than the row's delivery, or
-would lead backwards, changes nothing; the first outcome wins.
+Events are applied in the order of the stream to the row as it is locked. What is older than the row's
+delivery, or would lead backwards, changes nothing; the first outcome wins.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from orchestrator.context import MAX_LOG_LINES
-from orchestrator.controller.events import Event, EventType
+from orchestrator.controller.events import EventType
 from orchestrator.tasks.retry import GiveUp, RetryAfter, RetryPolicy, decide_retry
-from orchestrator.tasks.state import AttemptState, LogLine, TaskState
+from orchestrator.tasks.state import AttemptState, LogLine
 from orchestrator.tasks.status import TERMINAL, Status, can_move
 
 if TYPE_CHECKING:
+    import random
     import uuid
     from collections.abc import Iterable
 
+    from orchestrator.controller.events import Event
+    from orchestrator.tasks.state import TaskState
+
 MAX_SHARED_LOSSES = 10
-"""Deaths of an agent process with several tasks in hand that one task survives: which one did it is not known."""
+"""Deaths of agents with several tasks in hand that one task survives: which task did it is not known."""
 POISON = "poison"
 
 
@@ -45,7 +48,7 @@ class Folded:
 def fold(
     events: Iterable[Event], states: dict[uuid.UUID, TaskState], *, max_worker_losses: int, rng: random.Random
 ) -> Folded:
-    """Apply a batch of task events to the rows that it names; events of unknown tasks are counted as ignored."""
+    """Apply a batch of task events to the rows that it names; those of unknown tasks count as ignored."""
     folder = _Folder(Folded(states), max_worker_losses, rng)
     for event in events:
         folder.apply(event)

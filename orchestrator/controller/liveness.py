@@ -1,4 +1,4 @@
-"""Which agents are gone: judged by the controller's own clock, from heartbeat counters that stand still. Pure."""
+"""Which agents are gone, by the controller's own clock, from heartbeat counters that stand still. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from orchestrator.broker.registry import AgentView
 
 MAX_STEP_SECONDS = 2.0
-"""A longer time between two looks is one in which the controller itself could not see: the count begins again."""
+"""Between two looks that are further apart the controller itself could not see: the count begins again."""
 BEATS_WITHOUT = 2
-"""So many successive beats, both begun after the row was seen, must not list a run before it counts as dropped."""
+"""So many beats, all begun after the row was seen, must not list a run before it counts as dropped."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Liveness:
     _looked_at: float | None = None
 
     def look(self, agents: Sequence[AgentView], *, now: float) -> frozenset[str]:
-        """Note the counters at `now` (monotonic seconds), just read from a Redis that answers; return who is offline."""
+        """Note the counters, read at `now` (monotonic seconds) from Redis; return who is offline."""
         step = None if self._looked_at is None else now - self._looked_at
         self._looked_at = now
         blind = step is None or step > MAX_STEP_SECONDS
@@ -68,9 +68,10 @@ class Absences:
     _absences: dict[str, _Absence] = field(default_factory=dict)
 
     def look(self, token: str, agent: AgentView) -> bool:
-        """Note the agent's latest beat; True when BEATS_WITHOUT beats, all begun after the first look, left the run out.
+        """Note the agent's latest beat; True when BEATS_WITHOUT later beats have left the run out.
 
-        The beat after the one that was the latest at the first look may have begun before it, and does not count.
+        They must have begun after the first look: the beat after the one that was the latest then does not
+        count.
         """
         if token in agent.in_hand:
             self._absences.pop(token, None)

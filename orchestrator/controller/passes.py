@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Pass:
-    """One kind of work, done every `every_seconds`; `run` returns a report (a dataclass) or None for nothing to tell."""
+    """One kind of work, done every `every_seconds`; `run` returns a report (a dataclass) or None."""
 
     name: str
     every_seconds: float

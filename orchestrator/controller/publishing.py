@@ -1,4 +1,4 @@
-"""The scheduler: what is due goes on its queue. New rows that nobody published, delayed ones, retries, repairs."""
+"""The scheduler: what is due goes on its queue. Unpublished rows, delayed ones, retries, repairs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class PublishPass:
     term: int
 
     def run_once(self) -> PublishReport:
-        """Publish up to LIMIT due rows under their present delivery. Raises UnavailableError, LostLeadershipError."""
+        """Publish up to LIMIT due rows under their present delivery.
+
+        Raises UnavailableError or LostLeadershipError.
+        """
         decision = self.broker.decided()
         with self.ledger.transaction() as conn:
             leadership.assert_term(conn, self.term)
@@ -60,7 +63,7 @@ class PublishPass:
                     repairs.postpone(conn, ids, seconds)
 
     def _adopt(self, rows: Sequence[Publishable]) -> None:
-        """Follow Redis where it knows a later delivery than the ledger: a commit was lost with a PostgreSQL host."""
+        """Follow Redis where it knows a later delivery than the ledger: PostgreSQL lost a commit."""
         items = [(str(row.id), row.delivery, None) for row in rows]
         answers = self.broker.take_back(items, decision=self.broker.decided())
         with self.ledger.transaction() as conn:

@@ -1,7 +1,7 @@
 """The reconciler: passes that find what was lost between the ledger and Redis, and repair it.
 
-Every repair asks Redis first (take-back), then writes the ledger under a guard, then the row is published like any
-other. Dying in between is harmless: the next pass does it again.
+Every repair asks Redis first (take-back), then writes the ledger under a guard, then the row is published
+like any other. Dying in between is harmless: the next pass does it again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from orchestrator.broker.answers import TakeBackAnswer, TakenBack
+from orchestrator.broker.answers import TakenBack
 from orchestrator.controller.fold import MAX_SHARED_LOSSES, POISON
 from orchestrator.controller.liveness import Absences, Liveness
 from orchestrator.ledger import catalogue, executions, leadership, repairs
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
+    from orchestrator.broker.answers import TakeBackAnswer
     from orchestrator.broker.gateway import Broker
     from orchestrator.broker.inspection import Inspector
     from orchestrator.broker.registry import AgentView
@@ -93,12 +94,16 @@ class Reconciler:
         gone = [row for row in rows if self._is_gone(row, by_id.get(row.agent_id or ""), offline)]
         together = Counter((row.agent_id, row.incarnation) for row in rows)
         losses = [
-            Loss(row, worker_losses=1) if together[row.agent_id, row.incarnation] == 1 else Loss(row, shared_losses=1)
+            Loss(row, worker_losses=1)
+            if together[row.agent_id, row.incarnation] == 1
+            else Loss(row, shared_losses=1)
             for row in gone
         ]
         present = {row.token for row in gone}
         dropped = [
-            Loss(row) for row in rows if row.token not in present and self._is_dropped(row, by_id.get(row.agent_id or ""))
+            Loss(row)
+            for row in rows
+            if row.token not in present and self._is_dropped(row, by_id.get(row.agent_id or ""))
         ]
         if offline:
             self._note_offline([by_id[agent_id] for agent_id in offline if agent_id in by_id])
@@ -109,7 +114,10 @@ class Reconciler:
         for _ in range(MAX_PAGES):
             with self.ledger.transaction() as conn:
                 page = repairs.in_flight(
-                    conn, after_id=rows[-1].id if rows else None, limit=LIMIT, statuses=(Status.SENT, Status.RUNNING)
+                    conn,
+                    after_id=rows[-1].id if rows else None,
+                    limit=LIMIT,
+                    statuses=(Status.SENT, Status.RUNNING),
                 )
             rows += page
             if len(page) < LIMIT:
@@ -121,7 +129,9 @@ class Reconciler:
             since = self._unknown_since.setdefault(row.agent_id or "", time.monotonic())
             return time.monotonic() - since >= self.heartbeat_timeout_seconds
         self._unknown_since.pop(agent.agent_id, None)
-        return agent.agent_id in offline or (agent.incarnation != row.incarnation and row.incarnation is not None)
+        return agent.agent_id in offline or (
+            agent.incarnation != row.incarnation and row.incarnation is not None
+        )
 
     def _is_dropped(self, row: InFlight, agent: AgentView | None) -> bool:
         return agent is not None and row.token is not None and self._absences.look(row.token, agent)
@@ -211,11 +221,21 @@ class Reconciler:
             leadership.assert_term(conn, self.term)
             raised = repairs.raise_delivery(conn, raises)
             failed = repairs.fail_tasks(conn, poisoned)
-            executions.end_attempts_lost(conn, [(loss.row.id, loss.row.token) for loss in gone if loss.row.token])
+            executions.end_attempts_lost(
+                conn, [(loss.row.id, loss.row.token) for loss in gone if loss.row.token]
+            )
         if failed:
             self.inspector.announce([str(task_id) for task_id in failed])
-        report = RepairReport(looked_at, len(raised), len(failed), dict(Counter(str(item.outcome) for item in answers)))
-        log.warning("repaired", looked_at=looked_at, taken_back=len(raised), poisoned=len(failed), answers=report.answers)
+        report = RepairReport(
+            looked_at, len(raised), len(failed), dict(Counter(str(item.outcome) for item in answers))
+        )
+        log.warning(
+            "repaired",
+            looked_at=looked_at,
+            taken_back=len(raised),
+            poisoned=len(failed),
+            answers=report.answers,
+        )
         return report
 
     def _is_poison(self, loss: Loss) -> bool:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from orchestrator.broker.stream import Batch, Entry, EventStream, stream_order
+from orchestrator.broker.stream import stream_order
 from orchestrator.controller.events import AGENT_EVENTS, OUTCOMES, BadEventError, Event, EventType, parse
-from orchestrator.controller.fold import Folded, fold
+from orchestrator.controller.fold import fold
 from orchestrator.errors import BrokerUnavailableError, LedgerDataError
 from orchestrator.ledger import catalogue, executions, leadership, recording
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from orchestrator.broker.inspection import Inspector
+    from orchestrator.broker.stream import Batch, Entry, EventStream
+    from orchestrator.controller.fold import Folded
     from orchestrator.ledger.engine import Ledger
 
 BLOCK_SECONDS = 0.5
@@ -57,7 +59,7 @@ class Progress:
             self._condition.notify_all()
 
     def restart(self) -> None:
-        """The stream began anew: its ids may be smaller than before."""
+        """Begin anew with a new stream, whose ids may be smaller than before."""
         with self._condition:
             self._recorded = (0, 0)
 
@@ -86,8 +88,8 @@ class Recorder:
     def run_once(self) -> RecorderReport:
         """Read, apply, trim and announce one batch.
 
-        Raises BrokerUnavailableError, UnavailableError or LostLeadershipError; whatever was committed by then is
-        skipped when it is read again.
+        Raises BrokerUnavailableError, UnavailableError or LostLeadershipError; whatever was committed by then
+        is skipped when it is read again.
         """
         batch = self.stream.read(block_seconds=BLOCK_SECONDS)
         if batch.stream != self._stream_name:
@@ -99,7 +101,9 @@ class Recorder:
             return RecorderReport()
         report, folded = self._apply(batch, batch.entries)
         self.progress.reached(batch.entries[-1].id)
-        self.stream.settle([entry.id for entry in batch.entries], [pair for part in folded for pair in part.ended])
+        self.stream.settle(
+            [entry.id for entry in batch.entries], [pair for part in folded for pair in part.ended]
+        )
         self._announce([task_id for part in folded for task_id in part.finished])
         if any(part.due_now for part in folded):
             self.wake_publisher.set()
@@ -147,7 +151,12 @@ class Recorder:
         finished, skipped = len(folded.finished), len(events) - len(fresh)
         return (
             RecorderReport(
-                len(entries), len(fresh) - folded.ignored, folded.ignored + skipped, len(rejected), finished, lag
+                len(entries),
+                len(fresh) - folded.ignored,
+                folded.ignored + skipped,
+                len(rejected),
+                finished,
+                lag,
             ),
             folded,
         )
@@ -167,13 +176,15 @@ class Recorder:
         for event in events:
             if event.type is EventType.REGISTERED:
                 catalogue.upsert_agent(conn, {**event.payload, "incarnation": event.incarnation})
-                catalogue.upsert_capabilities(conn, event.payload["agent_type"], event.payload["capabilities"])
+                catalogue.upsert_capabilities(
+                    conn, event.payload["agent_type"], event.payload["capabilities"]
+                )
             elif event.type is EventType.LEFT:
                 catalogue.mark_agent_left(conn, event.agent_id, event.incarnation, lost=False)
         return folded
 
     def _set_aside(self, batch: Batch, entry: Entry, reason: str) -> tuple[RecorderReport, list[Folded]]:
-        """Keep a bad event with its reason; a bad outcome still ends its task, else it would be run again for ever."""
+        """Keep a bad event with its reason; a bad outcome still ends its task, else it would run for ever."""
         event = _as_unrecordable(batch, entry, reason)
         with self.ledger.transaction(TRANSACTION_SECONDS) as conn:
             leadership.assert_term(conn, self.term)

@@ -12,10 +12,10 @@ import structlog
 from orchestrator.broker.gateway import Broker
 from orchestrator.broker.inspection import Inspector
 from orchestrator.broker.stream import EventStream
-from orchestrator.controller.epochs import EpochReport, Epochs
+from orchestrator.controller.epochs import Epochs
 from orchestrator.controller.passes import Pass, Reports
 from orchestrator.controller.publishing import PublishPass
-from orchestrator.controller.reconciler import Reconciler, RepairReport
+from orchestrator.controller.reconciler import Reconciler
 from orchestrator.controller.recorder import Progress, Recorder
 from orchestrator.errors import LostLeadershipError, UnavailableError
 from orchestrator.ledger import catalogue, leadership, partitions
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from orchestrator.broker.options import BrokerOptions
     from orchestrator.broker.registry import AgentView
+    from orchestrator.controller.epochs import EpochReport
     from orchestrator.controller.options import ControllerOptions
+    from orchestrator.controller.reconciler import RepairReport
     from orchestrator.ledger.engine import Ledger
 
 LOOK_SECONDS = 0.25

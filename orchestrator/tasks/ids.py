@@ -1,4 +1,4 @@
-"""Identifiers: task ids sort by the time of acceptance, a delivery's Celery id names the task and the delivery."""
+"""Identifiers: task ids sort by acceptance, a delivery's Celery id names the task and the delivery."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def new_task_id() -> uuid.UUID:
 
 
 def new_token() -> str:
-    """Return the name of one execution: unique, never reused, even by the same agent for the same delivery."""
+    """Return the name of one execution: never reused, even by the same agent for the same delivery."""
     return secrets.token_hex(_TOKEN_BYTES)
 
 
 def celery_id(task_id: str, delivery: int) -> str:
-    """Return the Celery id of one delivery; Celery drops an id that it once saw revoked, so each has its own."""
+    """Return the Celery id of one delivery, new for each: Celery drops an id that it once saw revoked."""
     return f"{task_id}.{delivery}"
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 MAX_RETRY_DELAY_SECONDS = 3600.0
 JITTER = 0.25
@@ -40,8 +43,8 @@ def decide_retry(
 ) -> GiveUp | RetryAfter:
     """Decide about one failed run.
 
-    `asked_seconds` is what the handler asked for (RetryLater) and wins over the policy's delay. Otherwise the delay
-    is delay * 2**retries, capped, times a jitter drawn evenly from 1 ± JITTER.
+    `asked_seconds` is what the handler asked for (RetryLater) and wins over the policy's delay. Otherwise the
+    delay is delay * 2**retries, capped, times a jitter drawn evenly from 1 ± JITTER.
     """
     if not retryable or retries_so_far >= policy.max_retries:
         return GiveUp()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class TaskState:
     """The changing part of a ledger row, as the recorder locks, folds and writes it.
 
-    Times are seconds before the ledger's now() (None: leave the column as it is), because only the ledger's clock is
-    written. `result_json` None leaves the column; an end writes error and result both.
+    Times are seconds before the ledger's now() (None: leave the column as it is), because only the ledger's
+    clock is written. `result_json` None leaves the column; an end writes error and result both.
     """
 
     id: uuid.UUID

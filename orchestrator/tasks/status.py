@@ -37,8 +37,9 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 """From each status, the ones that may follow.
 
-An unfinished task may end from anywhere, because events may be lost on the way (Redis forgot `running`, the outcome
-came all the same). A return to `pending` is a repair, and from a failed end a replay, which starts a new series.
+An unfinished task may end from anywhere, because events may be lost on the way (Redis forgot `running`, the
+outcome came all the same). A return to `pending` is a repair, and from a failed end a replay, which starts a
+new series.
 """
 
 
@@ -53,5 +54,5 @@ def sources_of(target: Status) -> frozenset[Status]:
 
 
 def repairable_from() -> frozenset[Status]:
-    """The statuses that a repair may take back to `pending`: a repair never touches what has ended."""
+    """Return the statuses that a repair may take back to `pending`: it never touches what has ended."""
     return sources_of(Status.PENDING) & UNFINISHED

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
-from orchestrator.environment import read, refuse_slips
 from orchestrator.broker.options import BrokerOptions, with_redis_url
+from orchestrator.environment import read, refuse_slips
 from orchestrator.tasks.routing import PRIORITY_SEPARATOR, PRIORITY_STEPS, capability_queue
 from orchestrator.worker import transport
 from orchestrator.worker.lifecycle import Lifecycle
@@ -33,7 +33,7 @@ TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": HEALTH_CHECK_SECONDS,
 }
-"""Shared by everything that speaks to the queues through kombu. No acknowledgement emulation: the ledger repairs losses."""
+"""Shared by all that use the queues through kombu. No acknowledgement emulation: the ledger repairs losses."""
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One clock that every process of a machine shares and that goes on while they are frozen or the machine sleeps."""
+"""One clock that all processes of a machine share and that goes on while they are frozen or it sleeps."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -33,8 +33,8 @@ MAX_CONCURRENCY = 256
 def worker(target: str, name: str | None, concurrency: int, loglevel: str, print_type: bool) -> None:
     """Run the agent found at MODULE:ATTRIBUTE, for example workers.cost:agent.
 
-    The module is looked for in the current folder first, then on PYTHONPATH and among the installed packages. Redis is
-    found by REDIS_URL (or REDIS_ADDR and REDIS_PASSWORD). SIGTERM lets running tasks finish.
+    The module is looked for in the current folder first, then on PYTHONPATH and among the installed packages.
+    Redis is found by REDIS_URL (or REDIS_ADDR and REDIS_PASSWORD). SIGTERM lets running tasks finish.
     """
     agent = load_agent(target)
     if print_type:
@@ -46,8 +46,8 @@ def worker(target: str, name: str | None, concurrency: int, loglevel: str, print
 def load_agent(target: str) -> Agent:
     """Import the agent that `module:attribute` names. Raises click.UsageError with what is wrong."""
     module_name, _, attribute = target.partition(":")
-    if not sys.flags.safe_path and not sys.flags.isolated and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if not sys.flags.safe_path and not sys.flags.isolated and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -22,7 +22,7 @@ from orchestrator.parameters import load_parameters
 from orchestrator.tasks.ids import new_token, parse_celery_id
 from orchestrator.worker.clock import boottime
 from orchestrator.worker.link import Run
-from orchestrator.worker.outcome import Outcome, completed, failed, timed_out
+from orchestrator.worker.outcome import completed, failed, timed_out
 from orchestrator.worker.reporter import RunReporter
 from orchestrator.worker.slots import SlotState
 from orchestrator.worker.soft_limit import SoftLimit
@@ -31,10 +31,11 @@ from orchestrator.worker.watchdog import Watchdog, become_group_leader
 if TYPE_CHECKING:
     from orchestrator.agent import TaskType
     from orchestrator.worker.link import AgentLink
+    from orchestrator.worker.outcome import Outcome
     from orchestrator.worker.slots import SlotTable
 
 CLAIM_PAUSE_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
-"""Pauses between two askings while Redis is away or cannot grant yet; the last one repeats until a time limit strikes."""
+"""Pauses between askings while Redis is away or cannot grant; the last repeats until a limit strikes."""
 
 log = structlog.get_logger(__name__)
 

@@ -1,8 +1,8 @@
 """The thread of the main process that keeps an agent alive in everybody's eyes.
 
-It beats, sends the outcomes that children could not send or could not say (hard limit, cancelled, died), and stops the
-runs that Redis says must stop. Celery's own heartbeat cannot do it: it ends when a warm shutdown begins, and the main
-loop stands still while the broker is away.
+It beats, sends the outcomes that children could not send or could not say (hard limit, cancelled, died), and
+stops the runs that Redis says must stop. Celery's own heartbeat cannot do it: it ends when a warm shutdown
+begins, and the main loop stands still while the broker is away.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from orchestrator.worker.clock import boottime
 from orchestrator.worker.link import Run
 from orchestrator.worker.liveness import is_alive
 from orchestrator.worker.outcome import lost, timed_out, unreadable
-from orchestrator.worker.slots import Doom, Slot, SlotState
+from orchestrator.worker.slots import Doom, SlotState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.worker.link import AgentLink
     from orchestrator.worker.outcome import Outcome
-    from orchestrator.worker.slots import SlotTable
+    from orchestrator.worker.slots import Slot, SlotTable
 
 LEASE_MARGIN_SECONDS = 1.0
 """An exclusive run stops so much before the controller would give its task away."""
@@ -96,7 +96,7 @@ class Heartbeat:
         self._wake.set()
 
     def fail_stray(self, task_id: str, delivery: int, code: str, error: str) -> None:
-        """Record the failure of a message that no child can be given; beyond MAX_STRAYS they wait to be repaired."""
+        """Record the failure of a message no child can be given; beyond MAX_STRAYS it waits for repair."""
         if len(self._strays) < MAX_STRAYS:
             self._strays.append((task_id, delivery, code, error))
             self._wake.set()

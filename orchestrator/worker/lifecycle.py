@@ -171,7 +171,7 @@ class Lifecycle:
 
 def _prepare_step(lifecycle: Lifecycle) -> type[bootsteps.Step]:
     class PrepareAgent(bootsteps.Step):
-        """Runs while the worker is assembled: pool class and concurrency are known, no child is forked yet."""
+        """Runs when pool class and concurrency are known and no child is forked yet."""
 
         def __init__(self, worker: Any, **kwargs: Any) -> None:
             super().__init__(worker, **kwargs)

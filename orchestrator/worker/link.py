@@ -42,7 +42,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class BeatAnswer:
-    """What a heartbeat learned: `known` (else register again), `replaced`, and the tokens that must stop with why."""
+    """What a beat learned: `known` (else register again), `replaced`, the tokens that must stop with why."""
 
     known: bool
     replaced: bool
@@ -50,7 +50,10 @@ class BeatAnswer:
 
 
 class AgentLink:
-    """Redis, as one incarnation of one agent uses it. Every call may be repeated; each raises BrokerUnavailableError."""
+    """Redis, as one incarnation of one agent uses it.
+
+    Every call may be repeated; each raises BrokerUnavailableError.
+    """
 
     def __init__(self, options: BrokerOptions, *, agent_id: str, incarnation: str) -> None:
         self.agent_id = agent_id
@@ -66,7 +69,12 @@ class AgentLink:
         )
         if answer[0] == "OK":
             return Registration(granted=True)
-        return Registration(False, answer[1], json.loads(answer[2]) if answer[2] else None, int(answer[3]))
+        return Registration(
+            granted=False,
+            holder_incarnation=answer[1],
+            holder_record=json.loads(answer[2]) if answer[2] else None,
+            holder_seq=int(answer[3]),
+        )
 
     def beat(
         self,
@@ -129,7 +137,7 @@ class AgentLink:
         )
 
     def wait_for_nudge(self, timeout_seconds: float) -> bool:
-        """Wait until somebody wants this agent to beat at once; at most COMMAND_TIMEOUT_SECONDS less a second."""
+        """Wait until somebody wants a beat at once; at most COMMAND_TIMEOUT_SECONDS less a second."""
         return bool(self._client.blpop([keys.nudge_key(self.incarnation)], timeout=timeout_seconds))
 
     def close(self) -> None:

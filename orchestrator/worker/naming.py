@@ -20,7 +20,7 @@ _LOOK_SECONDS = 0.25
 
 
 def agent_id_of(nodename: str, agent_type: str) -> str:
-    """Return the agent id of a Celery node name: its part before the @, or type and host for Celery's default name."""
+    """Return the agent id of a node name: what is before the @, or type and host for Celery's default."""
     name, _, host = nodename.partition("@")
     return name if name not in ("", "celery") else f"{agent_type}-{host or socket.gethostname()}"
 
@@ -41,7 +41,7 @@ class Identity:
 
 
 def is_dead_here(record: dict[str, Any]) -> bool:
-    """Whether the record's process ran on this host and is gone; False for another host, of which we know nothing."""
+    """Whether the record's process ran on this host and is gone; False for any other host."""
     if record.get("host") != socket.gethostname():
         return False
     try:
@@ -53,8 +53,8 @@ def is_dead_here(record: dict[str, Any]) -> bool:
 def take_name(link: AgentLink, record: dict[str, Any], *, heartbeat_timeout_seconds: float) -> None:
     """Register under the record's name.
 
-    If another incarnation has it: take it over at once when its process is dead on this host, else when its heartbeat
-    has stood still for the timeout. Raises AgentNameTakenError when it is alive.
+    If another incarnation has it: take it over at once when its process is dead on this host, else when its
+    heartbeat has stood still for the timeout. Raises AgentNameTakenError when it is alive.
     """
     answer = link.register(record)
     if answer.granted:
@@ -67,8 +67,8 @@ def take_name(link: AgentLink, record: dict[str, Any], *, heartbeat_timeout_seco
             return
     holder = answer.holder_record or {}
     raise AgentNameTakenError(
-        f"the agent name {link.agent_id!r} is taken by a live process (pid {holder.get('pid')} on {holder.get('host')});"
-        " stop it, or start this one with another --name"
+        f"the agent name {link.agent_id!r} is taken by a live process"
+        f" (pid {holder.get('pid')} on {holder.get('host')}); stop it, or start this one with another --name"
     )
 
 

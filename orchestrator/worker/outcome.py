@@ -28,11 +28,12 @@ class Outcome:
 
     @property
     def retryable(self) -> bool:
+        """Whether another run may end better."""
         return bool(self.payload.get("retryable"))
 
 
 def completed(value: object, *, limit_bytes: int) -> Outcome:
-    """Return the outcome of a handler that returned; a value that cannot be kept is a failure that says why."""
+    """Return the outcome of a handler that returned; a value that cannot be kept is a failure, with why."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -42,7 +43,8 @@ def completed(value: object, *, limit_bytes: int) -> Outcome:
     if len(text) > limit_bytes:
         return _refused(
             "result_too_large",
-            f"the result has {len(text):,} bytes of JSON, the limit is {limit_bytes:,} (ORCHESTRATOR_RESULT_LIMIT)",
+            f"the result has {len(text):,} bytes of JSON, the limit is {limit_bytes:,}"
+            " (ORCHESTRATOR_RESULT_LIMIT)",
         )
     return Outcome("completed", {"result": value})
 
@@ -65,7 +67,7 @@ def failed(error: BaseException, declared: TaskType | None) -> Outcome:
 
 
 def timed_out(limit_seconds: float | None, *, hard: bool) -> Outcome:
-    """Return the outcome of a run that reached its soft limit of so many seconds, or was killed at its hard one."""
+    """Return the outcome of a run that reached its soft limit, or was killed at its hard one."""
     text = "the hard time limit was reached and the run was killed"
     return Outcome(
         "timeout",

@@ -49,7 +49,7 @@ class RunReporter:
         self.flush_if_due()
 
     def flush_if_due(self) -> None:
-        """Send what has gathered, if the last time is long enough ago. Redis being away keeps it for later."""
+        """Send what has gathered, if the last time is long enough ago; keep it while Redis is away."""
         with self._lock:
             due = time.monotonic() - self._sent_at >= FLUSH_SECONDS or len(self._lines) >= MAX_BUFFERED_LINES
             if not due or (not self._lines and self._progress is None):

@@ -1,4 +1,4 @@
-"""What the main process learns about a delivery that its child cannot report: handed to the heartbeat thread."""
+"""What main learns about a delivery that its child cannot report: handed to the heartbeat thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def request_class(heartbeat: Heartbeat) -> type[Request]:
-    """Return the Request class of one agent: it notes hard limits and wakes the heartbeat when a child is gone."""
+    """Return an agent's Request class: it notes hard limits and wakes the heartbeat for lost children."""
 
     class DeliveryRequest(Request):
         def on_timeout(self, soft: bool, timeout: float) -> None:

@@ -1,11 +1,12 @@
 """What this agent's processes have in hand, in memory that they share.
 
-A pool child writes a slot before it claims a task and frees it after its outcome is accepted. The main process reads
-them for its heartbeats, dooms a run that must stop, and frees what a dead child left. Celery's own bookkeeping cannot
-serve: it may be empty while a child still runs.
+A pool child writes a slot before it claims a task and frees it after its outcome is accepted. The main
+process reads them for its heartbeats, dooms a run that must stop, and frees what a dead child left. Celery's
+own bookkeeping cannot serve: it may be empty while a child still runs.
 
-Every field has one writer at a time: the child from FREE until it frees or spools; the main process after the child
-is dead or has spooled. A doom names the token that it is meant for, so it can never hit the next run of that child.
+Every field has one writer at a time: the child from FREE until it frees or spools; the main process after the
+child is dead or has spooled. A doom names the token that it is meant for, so it can never hit the next run of
+that child.
 """
 
 from __future__ import annotations
@@ -123,11 +124,11 @@ class SlotTable:
         return None
 
     def claimed(self, index: int) -> None:
-        """The claim was granted."""
+        """Note that the claim was granted."""
         self._set_state(index, SlotState.HELD)
 
     def free(self, index: int) -> None:
-        """The run is over and its outcome is accepted, refused, or was never ours."""
+        """Let a slot go whose outcome is accepted, refused, or was never ours."""
         self._set_state(index, SlotState.FREE)
 
     def spool(self, index: int, report: bytes) -> None:

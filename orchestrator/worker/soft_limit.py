@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from billiard.pool import SIG_SOFT_TIMEOUT
 from billiard.exceptions import SoftTimeLimitExceeded
+from billiard.pool import SIG_SOFT_TIMEOUT
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class SoftLimit:
     """Lets SoftTimeLimitExceeded be raised only while a claim is asked for or a handler runs.
 
-    Billiard's own handler raises wherever the child happens to be: between a handler's return and its report that
-    would throw a good outcome away.
+    Billiard's own handler raises wherever the child happens to be: between a handler's return and its report
+    that would throw a good outcome away.
     """
 
     def __init__(self) -> None:

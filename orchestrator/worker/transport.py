@@ -12,10 +12,10 @@ ALIAS = "orchestrator"
 
 
 class Channel(kombu_redis.Channel):
-    """Puts unstarted messages back at the head of their list on a clean stop, and nothing anywhere on a lost connection.
+    """Puts unstarted messages back at their list's head on a clean stop, and nowhere on a lost connection.
 
-    Stock kombu without acknowledgement emulation appends them to the tail, where they would look lost; and on a lost
-    connection it would put back what a child runs already, or dump parameters into the temporary folder.
+    Stock kombu without acknowledgement emulation appends them to the tail, where they would look lost; and on
+    a lost connection it would put back what a child runs already, or dump parameters into the temporary folder.
     """
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:  # noqa: ARG002 - kombu's signature

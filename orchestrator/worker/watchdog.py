@@ -1,5 +1,7 @@
-"""The thread in each pool child that stops its run when it must: doomed from outside, past its hard limit, or
-exclusive with an agent that has lost touch."""
+"""The thread in each pool child that stops its run when it must.
+
+That is: doomed from outside, past its hard limit, or exclusive with an agent that has lost touch.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 BUSY_POLL_SECONDS = 0.05
 IDLE_POLL_SECONDS = 0.5
 HARD_LIMIT_SLACK_SECONDS = 1.0
-"""The main process enforces the hard limit; the child does it itself so much later, should main be held up."""
+"""The main process enforces the hard limit; the child does so itself this much later, should main hang."""
 
 
 class Watchdog:
-    """Watches the run of one slot at a time; it kills its own process group, so that a handler's subprocesses go too."""
+    """Watches one slot's run at a time and kills its own process group: a handler's subprocesses go too."""
 
     def __init__(self, table: SlotTable) -> None:
         self._table = table
@@ -31,14 +33,14 @@ class Watchdog:
         threading.Thread(target=self._loop, name="orchestrator-watchdog", daemon=True).start()
 
     def watch(self, index: int, token: str, reporter: RunReporter, *, exclusive: bool) -> None:
-        """Begin to watch; an exclusive run also sets the kernel's alarm, which strikes even a frozen thread."""
+        """Begin to watch; an exclusive run also sets the kernel's alarm, which strikes frozen threads too."""
         self._reporter = reporter
         self._watched = (index, token)
         if exclusive:
             self._arm_alarm()
 
     def release(self, *, exclusive: bool) -> None:
-        """The run is over."""
+        """End the watch: the run is over."""
         self._watched = None
         self._reporter = None
         if exclusive:
