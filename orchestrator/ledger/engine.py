@@ -85,7 +85,7 @@ class Ledger:
         """
         seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         limit = self._deadline(seconds)
-        use = _Use(self._engine, self._slots)
+        use = _Use(self._engine, self._slots, limit)
         try:
             with limit:
                 use.begin(seconds, raised=seconds > self._timeout_seconds)
@@ -97,7 +97,7 @@ class Ledger:
                     raise
         except BaseException as error:
             use.throw_away()
-            if _is_deadline(error, limit):
+            if use.is_deadline(error):
                 raise use.unavailable("PostgreSQL did not answer in time") from error
             if use.committing and isinstance(error, LedgerUnavailableError):
                 raise use.unavailable(str(error)) from error
@@ -122,8 +122,9 @@ class _Use:
 
     connection: Connection
 
-    def __init__(self, engine: Engine, slots: threading.BoundedSemaphore) -> None:
+    def __init__(self, engine: Engine, slots: threading.BoundedSemaphore, limit: object) -> None:
         self._engine = engine
+        self._limit = limit
         self._slots = slots
         self._holds_slot = False
         self._connected = False
@@ -152,24 +153,34 @@ class _Use:
         self._connected = False
 
     def roll_back(self, error: Exception) -> None:
-        """Give the connection back clean, unless time is what failed."""
-        if isinstance(error, TimeoutError) or not self._connected:
+        """Give the connection back clean after `error`, or throw it away if that cannot be done in time."""
+        if self.is_deadline(error) or not self._connected:
             return
-        self.connection.close()
-        self._connected = False
+        try:
+            self.connection.close()
+            self._connected = False
+        except BaseException as failure:
+            self.throw_away()
+            if not (isinstance(failure, LedgerUnavailableError) or self.is_deadline(failure)):
+                raise
 
     def throw_away(self) -> None:
         """Close a connection that is still in use without waiting for the server."""
         if self._connected:
             self._connected = False
-            self.connection.invalidate()
-            self.connection.close()
+            if not self.connection.closed:
+                self.connection.invalidate()
+                self.connection.close()
 
     def release(self) -> None:
         """Let the next transaction have the slot."""
         if self._holds_slot:
             self._holds_slot = False
             self._slots.release()
+
+    def is_deadline(self, error: BaseException) -> bool:
+        """Whether `error` says that the time is up."""
+        return error is self._limit or isinstance(error, TimeoutError)
 
     def unavailable(self, reason: str) -> LedgerUnavailableError:
         """Return the error for a failure now: what broke inside COMMIT may have happened."""
@@ -220,10 +231,6 @@ def connect_arguments(options: LedgerOptions, application_name: str) -> dict[str
         "client_encoding": "utf8",
         "options": f"{given.get('options', '')} {own}".strip(),
     }
-
-
-def _is_deadline(error: BaseException, limit: object) -> bool:
-    return error is limit or isinstance(error, TimeoutError)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -102,17 +102,24 @@ class PostgresServer:
         """Return options of a ledger in `database`."""
         return LedgerOptions(**{"database_url": self.url(database), "timeout_seconds": 5.0, **changes})
 
-    def run(self, statement: str, *, database: str = "postgres") -> list[tuple[Any, ...]]:
+    def run(
+        self, statement: str, values: tuple[Any, ...] = (), *, database: str = "postgres"
+    ) -> list[tuple[Any, ...]]:
         """Run one statement outside any transaction and return its rows."""
         with socket_deadline(START_SECONDS):
             connection = psycopg2.connect(self.url(database), application_name="test-admin")
             try:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
-                    cursor.execute(statement)
+                    cursor.execute(statement, values or None)
                     return cursor.fetchall() if cursor.description else []
             finally:
                 connection.close()
+
+    def connections(self, application_name: str) -> int:
+        """Count the server's connections of this application name."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        return int(self.run(query, (application_name,))[0][0])
 
     def create_database(self, template: str = "template1") -> str:
         """Create a database after a template and return its name."""
@@ -137,7 +144,14 @@ class PostgresServer:
             owner = _unprivileged()
             for path in (self.folder, password_file):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        command = ["-D", self.folder / "data", "-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}"]
+        command = [
+            "-D",
+            self.folder / "data",
+            "-U",
+            USER,
+            "--auth=scram-sha-256",
+            f"--pwfile={password_file}",
+        ]
         subprocess.run(
             [self._binaries / "initdb", *command, "--no-sync", "--locale=C", "--encoding=UTF8"],
             check=True,
