@@ -92,8 +92,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         _require_name("agent type", self.agent_type)
-        if not isinstance(self.version, str) or not 0 < len(self.version) <= MAX_VERSION_CHARACTERS:
-            raise DeclarationError(f"version must be a text of 1 to {MAX_VERSION_CHARACTERS} characters")
+        _require_version(self.version)
 
     def task(self, name: str, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a task type.
@@ -163,11 +162,10 @@ def _task_type(
     give_up_on: Any = (),
     exclusive: bool = False,
 ) -> TaskType:
-    _require_number(name, "timeout_seconds", timeout_seconds, int, 1, MAX_TIMEOUT_SECONDS)
-    _require_number(name, "max_retries", max_retries, int, 0, MAX_RETRIES)
-    _require_number(
-        name, "retry_delay_seconds", retry_delay_seconds, (int, float), 0, MAX_RETRY_DELAY_SECONDS
-    )
+    delay = "retry_delay_seconds"
+    _require_number(name, "timeout_seconds", timeout_seconds, int, low=1, high=MAX_TIMEOUT_SECONDS)
+    _require_number(name, "max_retries", max_retries, int, low=0, high=MAX_RETRIES)
+    _require_number(name, delay, retry_delay_seconds, (int, float), low=0, high=MAX_RETRY_DELAY_SECONDS)
     if not isinstance(exclusive, bool):
         raise DeclarationError(f"exclusive of task type {name!r} must be True or False, not {exclusive!r}")
     return TaskType(
@@ -204,7 +202,12 @@ def _require_name(what: str, name: Any) -> None:
         raise DeclarationError(f"{what} {name!r} must be 1 to 128 characters of a-z, 0-9, '_', '.', '-'")
 
 
-def _require_number(name: str, option: str, value: Any, kind: Any, low: float, high: float) -> None:
+def _require_version(version: Any) -> None:
+    if not isinstance(version, str) or not 0 < len(version) <= MAX_VERSION_CHARACTERS:
+        raise DeclarationError(f"version must be a text of 1 to {MAX_VERSION_CHARACTERS} characters")
+
+
+def _require_number(name: str, option: str, value: Any, kind: Any, *, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         raise DeclarationError(f"{option} of task type {name!r} must be {low} to {high}, not {value!r}")
 

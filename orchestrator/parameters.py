@@ -32,7 +32,7 @@ def load_parameters(schema: Schema | None, parameters: dict[str, Any]) -> dict[s
     try:
         return cast("dict[str, Any]", schema.load(parameters))
     except marshmallow.ValidationError as error:
-        text = json.dumps(error.normalized_messages(), default=str)[:MAX_ERROR_CHARACTERS]
+        text = json.dumps(error.messages, default=str)[:MAX_ERROR_CHARACTERS]
         raise ParametersError(f"the parameters do not fit the schema: {text}") from error
 
 

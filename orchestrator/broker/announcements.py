@@ -41,7 +41,9 @@ class Announcements:
         """
         try:
             if self._pubsub is None:
-                pubsub = self._client.pubsub(ignore_subscribe_messages=False)
+                pubsub: PubSub = self._client.pubsub(  # type: ignore[no-untyped-call] # untyped in redis-py
+                    ignore_subscribe_messages=False
+                )
                 pubsub.subscribe(keys.FINISHED)
                 self._pubsub = pubsub
             message = self._pubsub.get_message(timeout=timeout_seconds)

@@ -47,6 +47,7 @@ class _KnowsItsServer:
     """
 
     server_run_id = ""
+    _command_packer: Any
 
     def __init__(self, *args: Any, clock: ServerClock, **kwargs: Any) -> None:
         self._clock = clock

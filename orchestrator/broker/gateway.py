@@ -65,7 +65,7 @@ class Broker:
         """Ask Redis for a sign of life and note the answer, the present epoch too."""
         try:
             with self._watching():
-                self._epoch = self._client.get(keys.EPOCH) or ""
+                self._epoch = cast("str | None", self._client.get(keys.EPOCH)) or ""
         except BrokerUnavailableError:
             return False
         return True

@@ -55,7 +55,7 @@ class Reports:
             self._keep(one.name, started, {"error": f"{type(error).__name__}: {error}"[:500]})
             log.exception("pass_failed", name=one.name, ours=isinstance(error, OrchestratorError))
             return False
-        self._keep(one.name, started, dataclasses.asdict(report) if dataclasses.is_dataclass(report) else {})
+        self._keep(one.name, started, _as_dict(report))
         return True
 
     def _keep(self, name: str, started: float, report: dict[str, Any]) -> None:
@@ -64,3 +64,11 @@ class Reports:
             "took_ms": round((time.monotonic() - started) * 1000, 1),
             "report": report,
         }
+
+
+def _as_dict(report: Any) -> dict[str, Any]:
+    return (
+        dataclasses.asdict(report)
+        if dataclasses.is_dataclass(report) and not isinstance(report, type)
+        else {}
+    )

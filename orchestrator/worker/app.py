@@ -33,7 +33,7 @@ TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": HEALTH_CHECK_SECONDS,
 }
-"""Shared by all that use the queues through kombu. No acknowledgement emulation: the ledger repairs losses."""
+"""Shared by all who use the queues by kombu. No acknowledgement emulation: the ledger repairs losses."""
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:
@@ -55,6 +55,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
         "worker_disable_prefetch": True,
         "worker_disable_rate_limits": True,
         "worker_hijack_root_logger": False,
+        "worker_consumer": "orchestrator.worker.consumer:AgentConsumer",
     }
 
 
@@ -67,7 +68,6 @@ def build(agent: Agent, broker: BrokerOptions, options: AgentOptions) -> Celery:
     for declared in agent.task_types.values():
         app.task(_task(lifecycle, declared), **_task_options(agent, declared))
     lifecycle.connect_signals()
-    app.orchestrator_lifecycle = lifecycle
     return app
 
 
@@ -89,10 +89,10 @@ def _task_options(agent: Agent, declared: TaskType) -> dict[str, Any]:
 
 
 def _task(lifecycle: Lifecycle, declared: TaskType) -> Callable[..., None]:
-    def deliver(self: Any, envelope: dict[str, Any], parameters: dict[str, Any]) -> None:
+    def deliver(self: Any, *_: Any, **message: Any) -> None:
         if lifecycle.executor is None:
             raise RuntimeError("an agent's task runs only inside its worker")
-        lifecycle.executor.run(declared, self.request.id, envelope, parameters)
+        lifecycle.executor.run(declared, self.request.id, message)
 
     deliver.__doc__ = declared.handler.__doc__
     return deliver

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,13 +17,14 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Ignore, Retry
 
 from orchestrator.broker.answers import Claimed, Reported
-from orchestrator.context import MAX_LOG_LINES, TaskContext
-from orchestrator.errors import BrokerUnavailableError
+from orchestrator.broker.messages import FORMAT_VERSION
+from orchestrator.context import MAX_LOG_LINES, TaskContext, clip
+from orchestrator.errors import BrokerUnavailableError, PermanentError
 from orchestrator.parameters import load_parameters
 from orchestrator.tasks.ids import new_token, parse_celery_id
 from orchestrator.worker.clock import boottime
 from orchestrator.worker.link import Run
-from orchestrator.worker.outcome import completed, failed, timed_out
+from orchestrator.worker.outcome import completed, failed, timed_out, unreadable
 from orchestrator.worker.reporter import RunReporter
 from orchestrator.worker.slots import SlotState
 from orchestrator.worker.soft_limit import SoftLimit
@@ -51,21 +53,29 @@ class Envelope:
     log_lines: int
     metadata: dict[str, Any]
     request_id: str | None
+    parameters: dict[str, Any]
+    defect: str = ""
+    """Why the message cannot be read, where it cannot."""
 
     @classmethod
-    def read(cls, fields: dict[str, Any]) -> Envelope:
-        """Read an envelope of format 1; later formats may add fields. Raises KeyError or ValueError."""
-        if int(fields["v"]) != 1:
-            raise ValueError(f"message format {fields['v']} is not known to this agent: update it")
-        return cls(
-            attempt=int(fields["attempt"]),
-            retries=int(fields["retries"]),
-            max_retries=int(fields["max_retries"]),
-            timeout_seconds=float(fields["timeout_seconds"]),
-            log_lines=int(fields["log_lines"]),
-            metadata=dict(fields["metadata"]),
-            request_id=fields.get("request_id"),
-        )
+    def read(cls, message: dict[str, Any], declared: TaskType) -> Envelope:
+        """Read what format 1 says; later formats may add fields. What cannot be read names its defect."""
+        try:
+            fields, parameters = message["envelope"], message["parameters"]
+            _require_format(int(fields["v"]))
+            return cls(
+                attempt=int(fields["attempt"]),
+                retries=int(fields["retries"]),
+                max_retries=int(fields["max_retries"]),
+                timeout_seconds=float(fields["timeout_seconds"]),
+                log_lines=int(fields["log_lines"]),
+                metadata=dict(fields["metadata"]),
+                request_id=fields.get("request_id"),
+                parameters=dict(parameters),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            defect = f"the message cannot be read: {type(error).__name__}: {error}"
+            return cls(0, 0, 0, declared.timeout_seconds, 0, {}, None, {}, defect)
 
 
 @dataclass
@@ -85,10 +95,8 @@ class Executor:
         become_group_leader()
         self._watchdog = Watchdog(self.table)
 
-    def run(
-        self, declared: TaskType, celery_id: str, fields: dict[str, Any], parameters: dict[str, Any]
-    ) -> None:
-        """Run one delivery to its reported end.
+    def run(self, declared: TaskType, celery_id: str, message: dict[str, Any]) -> None:
+        """Run one delivery to its reported end; `message` are the keyword arguments of the Celery message.
 
         Raises what Celery should show: Ignore for a refused claim, Retry, or the handler's own exception.
         """
@@ -97,22 +105,22 @@ class Executor:
             log.error("delivery_without_task", celery_id=celery_id[:200])
             raise Ignore
         run = Run(*parsed, new_token())
-        timeout = float(fields.get("timeout_seconds", declared.timeout_seconds))
-        index = self._begin(run, declared, timeout)
+        envelope = Envelope.read(message, declared)
+        index = self._begin(run, declared, envelope.timeout_seconds)
         self._limit.open()
         try:
-            self._claim(run, index)
-            outcome = self._handle(declared, run, index, fields, parameters)
+            self._claim(run, index, exclusive=declared.exclusive)
+            outcome = self._handle(declared, run, index, envelope)
         except SoftTimeLimitExceeded:
             if self.table.read(index).state is not SlotState.HELD:
                 self.table.free(index)
                 log.warning("claim_not_answered_in_time", task_id=run.task_id, delivery=run.delivery)
                 raise Ignore from None
-            outcome = timed_out(timeout, hard=False)
+            outcome = timed_out(envelope.timeout_seconds, hard=False)
             self._report(run, index, outcome.kind, json.dumps(outcome.payload))
         finally:
             self._limit.close()
-        _show_celery(outcome, fields)
+        _show_celery(outcome, envelope)
 
     def _begin(self, run: Run, declared: TaskType, timeout: float) -> int:
         child = int(getattr(current_process(), "index", 0))
@@ -131,8 +139,11 @@ class Executor:
                 return index
             self._pause.wait(CLAIM_PAUSE_SECONDS[-1])
 
-    def _claim(self, run: Run, index: int) -> None:
+    def _claim(self, run: Run, index: int, *, exclusive: bool) -> None:
         for pause in _pauses():
+            if exclusive and boottime() >= self.table.lease_until:
+                self._pause.wait(pause)
+                continue
             try:
                 answer, why = self.link.claim(run, pid=os.getpid())
             except BrokerUnavailableError:
@@ -148,16 +159,14 @@ class Executor:
                 case Claimed.WAIT:
                     self._pause.wait(pause)
 
-    def _handle(
-        self, declared: TaskType, run: Run, index: int, fields: dict[str, Any], parameters: dict[str, Any]
-    ) -> Outcome:
+    def _handle(self, declared: TaskType, run: Run, index: int, envelope: Envelope) -> Outcome:
         started = time.perf_counter()
-        lines_left = max(0, MAX_LOG_LINES - int(fields.get("log_lines", 0)))
+        lines_left = max(0, MAX_LOG_LINES - envelope.log_lines)
         reporter = RunReporter(self.link, run, lines_left=lines_left)
         watchdog = self._watchdog or Watchdog(self.table)
         watchdog.watch(index, run.token, reporter, exclusive=declared.exclusive)
         try:
-            outcome = self._call(declared, run, reporter, fields, parameters)
+            outcome = self._call(declared, run, reporter, envelope)
         finally:
             self._limit.close()
             watchdog.release(exclusive=declared.exclusive)
@@ -166,32 +175,26 @@ class Executor:
         self._report(run, index, outcome.kind, json.dumps(payload))
         return outcome
 
-    def _call(
-        self,
-        declared: TaskType,
-        run: Run,
-        reporter: RunReporter,
-        fields: dict[str, Any],
-        parameters: dict[str, Any],
-    ) -> Outcome:
-        limit = declared.timeout_seconds
+    def _call(self, declared: TaskType, run: Run, reporter: RunReporter, envelope: Envelope) -> Outcome:
+        if envelope.defect:
+            return unreadable("unreadable_message", envelope.defect)
+        context = TaskContext(
+            task_id=run.task_id,
+            attempt=envelope.attempt + 1,
+            metadata=envelope.metadata,
+            deadline=datetime.now(UTC) + timedelta(seconds=envelope.timeout_seconds),
+            reporter=reporter,
+        )
         try:
-            with structlog.contextvars.bound_contextvars(
-                task_id=run.task_id, request_id=fields.get("request_id")
-            ):
-                envelope = Envelope.read(fields)
-                limit = int(envelope.timeout_seconds)
-                context = TaskContext(
-                    task_id=run.task_id,
-                    attempt=envelope.attempt + 1,
-                    metadata=envelope.metadata,
-                    deadline=datetime.now(UTC) + timedelta(seconds=envelope.timeout_seconds),
-                    reporter=reporter,
-                )
-                value = declared.handler(context, load_parameters(declared.schema, parameters))
+            with structlog.contextvars.bound_contextvars(task_id=run.task_id, request_id=envelope.request_id):
+                value = declared.handler(context, load_parameters(declared.schema, envelope.parameters))
                 return completed(value, limit_bytes=self.result_limit_bytes)
         except SoftTimeLimitExceeded:
-            return timed_out(limit, hard=False)
+            return timed_out(envelope.timeout_seconds, hard=False)
+        except SystemExit as error:
+            if _is_signal(error):
+                raise
+            return failed(RuntimeError(f"the handler called sys.exit({clip(error.code, 100)})"), declared)
         except Exception as error:  # noqa: BLE001 - a handler's bug ends its task, never its agent
             return failed(error, declared)
 
@@ -216,12 +219,25 @@ def _pauses() -> Any:
         yield CLAIM_PAUSE_SECONDS[-1]
 
 
-def _show_celery(outcome: Outcome, fields: dict[str, Any]) -> None:
+def _require_format(version: int) -> None:
+    if version != FORMAT_VERSION:
+        raise ValueError(f"message format {version} is not known to this agent: update it")
+
+
+def _is_signal(error: SystemExit) -> bool:
+    """Whether billiard raised it because somebody signalled the child to end: it exits with signal - 256."""
+    return isinstance(error.code, int) and -256 < error.code < -256 + signal.NSIG  # noqa: PLR2004
+
+
+def _show_celery(outcome: Outcome, envelope: Envelope) -> None:
     """Let Celery, its signals and Flower see what became of the run; the ledger decides on its own count."""
     if outcome.kind == "completed":
         return
-    if outcome.retryable and int(fields.get("retries", 0)) < int(fields.get("max_retries", 0)):
-        raise Retry(message=str(outcome.payload["error"]), exc=outcome.error)
+    text = str(outcome.payload["error"])
+    if outcome.retryable and envelope.retries < envelope.max_retries:
+        raise Retry(message=text, exc=outcome.error)
     if outcome.error is not None:
         raise outcome.error
-    raise SoftTimeLimitExceeded(outcome.payload["error"])
+    if outcome.kind == "timeout":
+        raise SoftTimeLimitExceeded(text)
+    raise PermanentError(text)

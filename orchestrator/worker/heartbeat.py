@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -74,6 +75,7 @@ class Heartbeat:
     def start(self, record: dict[str, Any]) -> None:
         """Begin to beat for an agent that has just registered with this record."""
         self._record = record
+        self._beat()
         for target, name in ((self._loop, "heartbeat"), (self._listen, "nudges")):
             thread = threading.Thread(target=target, name=f"orchestrator-{name}", daemon=True)
             thread.start()
@@ -197,10 +199,12 @@ class Heartbeat:
             self._strays.pop(0)
 
     def _bury(self, slot: Slot) -> None:
-        """Report what a dead child could not."""
+        """Report what a dead child could not, once nothing that it started is left."""
         current = self._table.read(slot.index)
         if current.token != slot.token or current.state is not slot.state:
             return
+        _kill_group(slot.pid)
+        outcome: Outcome | None
         match current.doomed:
             case Doom.HARD_TIME_LIMIT:
                 outcome = timed_out(None, hard=True)
@@ -248,10 +252,12 @@ def _run(slot: Slot) -> Run:
 
 
 def _kill(pid: int) -> None:
-    try:
-        if os.getpgid(pid) == pid:
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    _kill_group(pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _kill_group(leader: int) -> None:
+    """Kill what a child leads; its number stays taken for as long as one of its group lives."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)

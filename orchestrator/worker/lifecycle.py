@@ -57,7 +57,7 @@ class Lifecycle:
         self.heartbeat: Heartbeat | None = None
 
     def connect_signals(self) -> None:
-        """Follow Celery's signals; they keep only weak references, so this object must be kept by the app."""
+        """Follow Celery's signals; they keep only weak references, the app's tasks keep this object."""
         signals.celeryd_init.connect(self._name_queues)
         signals.worker_process_init.connect(self._enter_child)
         signals.worker_ready.connect(self._ready)
@@ -99,7 +99,8 @@ class Lifecycle:
         )
         request = request_class(self.heartbeat)
         for name in self._agent.task_types:
-            self._app.tasks[capability_queue(self._agent.agent_type, name)].Request = request
+            task: Any = self._app.tasks[capability_queue(self._agent.agent_type, name)]
+            task.Request = request
 
     def _enter_child(self, **_: Any) -> None:
         if self.executor is not None and os.getpid() != self._main_pid:

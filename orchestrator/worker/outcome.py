@@ -24,7 +24,7 @@ class Outcome:
 
     kind: str
     payload: dict[str, Any]
-    error: BaseException | None = None
+    error: Exception | None = None
 
     @property
     def retryable(self) -> bool:
@@ -49,13 +49,13 @@ def completed(value: object, *, limit_bytes: int) -> Outcome:
     return Outcome("completed", {"result": value})
 
 
-def failed(error: BaseException, declared: TaskType | None) -> Outcome:
+def failed(error: Exception, declared: TaskType | None) -> Outcome:
     """Return the outcome of a handler that raised."""
     retryable, code = _classify(error, declared)
     return Outcome(
         "failed",
         {
-            "error": clip(str(error) or type(error).__name__, MAX_ERROR_BYTES),
+            "error": clip(_text(error), MAX_ERROR_BYTES),
             "error_type": type(error).__qualname__,
             "traceback": clip("".join(traceback.format_exception(error)), MAX_TRACEBACK_BYTES),
             "code": code,
@@ -103,6 +103,13 @@ def unreadable(code: str, error: str) -> Outcome:
     )
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception as unspeakable:  # noqa: BLE001 - a strange exception's own code
+        return f"{type(error).__name__} (its text cannot be had: {type(unspeakable).__name__})"
+
+
 def _refused(code: str, text: str) -> Outcome:
     error = PermanentError(text)
     payload = {
@@ -115,7 +122,7 @@ def _refused(code: str, text: str) -> Outcome:
 
 
 def _describe(value: object, error: BaseException) -> str:
-    return f"{type(value).__qualname__} ({clip(error, 500)})"
+    return f"{type(value).__qualname__} ({clip(_text(error), 500)})"
 
 
 def _classify(error: BaseException, declared: TaskType | None) -> tuple[bool, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from billiard.einfo import ExceptionWithTraceback
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined] # the stubs lack it
 from billiard.exceptions import Terminated, WorkerLostError
 from celery.worker.request import Request
 

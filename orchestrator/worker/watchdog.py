@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BUSY_POLL_SECONDS = 0.05
 IDLE_POLL_SECONDS = 0.5
+ALARM_SLACK_SECONDS = 0.2
+"""The alarm ends only the child, this thread its whole group: the alarm strikes so much later."""
 HARD_LIMIT_SLACK_SECONDS = 1.0
 """The main process enforces the hard limit; the child does so itself this much later, should main hang."""
 
@@ -72,7 +74,7 @@ class Watchdog:
             reporter.flush_if_due()
 
     def _arm_alarm(self) -> None:
-        remaining = self._table.lease_until - boottime()
+        remaining = self._table.lease_until - boottime() + ALARM_SLACK_SECONDS
         signal.setitimer(signal.ITIMER_REAL, max(remaining, 0.001))
 
 
