@@ -95,7 +95,7 @@ def due_for_publish(connection: Connection, limit: int) -> list[Publishable]:
         .order_by(_tasks.publish_at)
         .limit(limit)
     )
-    return [Publishable(*row.tuple()) for row in connection.execute(query)]
+    return [Publishable(*row) for row in connection.execute(query)]
 
 
 def in_flight(
@@ -195,7 +195,7 @@ def raise_delivery(connection: Connection, items: Sequence[Raise]) -> list[Publi
     if not items:
         return []
     rows = connection.execute(_RAISE_DELIVERY, columns_of(_RAISE, items))
-    return [Publishable(*row.tuple()) for row in rows]
+    return [Publishable(*row) for row in rows]
 
 
 def counts_by_status(connection: Connection, limit: int = COUNT_LIMIT) -> dict[Status, int]:
@@ -207,7 +207,7 @@ def counts_by_status(connection: Connection, limit: int = COUNT_LIMIT) -> dict[S
     counted = union_all(
         *(select(sample.c.status, func.count()).group_by(sample.c.status) for sample in samples)
     )
-    found: dict[Status, int] = dict(connection.execute(counted).tuples().all())
+    found = {row[0]: row[1] for row in connection.execute(counted)}
     return {status: found.get(status, 0) for status in sorted(UNFINISHED)}
 
 
@@ -216,4 +216,4 @@ def _not_expired() -> ColumnElement[bool]:
 
 
 def _read_in_flight(connection: Connection, query: Select[Any]) -> list[InFlight]:
-    return [InFlight(*row.tuple()) for row in connection.execute(query)]
+    return [InFlight(*row) for row in connection.execute(query)]

@@ -62,7 +62,7 @@ _INSERT = text(f"""
         max_retries, retry_delay_seconds, metadata, callback_url, expires_seconds, request_id, run_at,
         delay_seconds)
     RETURNING id, created_at
-""")  # noqa: S608 - a number of ours
+""").columns(_tasks.id, _tasks.created_at)  # noqa: S608 - a number of ours
 
 _PLAIN_FIELDS = (
     "tenant",
@@ -93,7 +93,7 @@ def insert_tasks(connection: Connection, tasks: Sequence[NewTask]) -> list[datet
     values["parameters"] = [task.parameters_json for task in tasks]
     values["metadata"] = [json.dumps(task.metadata, allow_nan=False) for task in tasks]
     values["delay_seconds"] = [task.delay_seconds or None for task in tasks]
-    created: dict[uuid.UUID, datetime] = dict(connection.execute(_INSERT, values).tuples().all())
+    created = {row.id: row.created_at for row in connection.execute(_INSERT, values)}
     return [created[task.id] for task in tasks]
 
 
@@ -114,7 +114,7 @@ def get_tasks(connection: Connection, tenant: str | None, ids: Collection[uuid.U
 def find_created(connection: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime]:
     """Return created_at of those of `ids` that exist: what became of a commit whose end nobody saw."""
     query = select(_tasks.id, _tasks.created_at).where(_tasks.id.in_(ids))
-    return dict(connection.execute(query).tuples().all())
+    return {row.id: row.created_at for row in connection.execute(query)}
 
 
 def list_tasks(
