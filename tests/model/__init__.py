@@ -1,0 +1,1 @@
+"""The delivery protocol as a model small enough to search whole."""
