@@ -24,6 +24,11 @@ class EpochReport:
     waiting_for: int = 0
     new_epoch: bool = False
 
+    @property
+    def notable(self) -> bool:
+        """Whether an operator should see it: Redis is trusted again."""
+        return self.new_epoch
+
 
 @dataclass
 class Epochs:

@@ -11,8 +11,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import structlog
-
 from orchestrator.broker.answers import TakenBack
 from orchestrator.controller.fold import MAX_SHARED_LOSSES, POISON
 from orchestrator.controller.liveness import Absences, Liveness
@@ -37,8 +35,6 @@ LOST_MESSAGE_SECONDS = 5.0
 
 EXPIRED = "expired"
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
@@ -48,6 +44,11 @@ class RepairReport:
     taken_back: int = 0
     poisoned: int = 0
     answers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def notable(self) -> bool:
+        """Whether an operator should see it: tasks were taken back or given up."""
+        return self.taken_back > 0 or self.poisoned > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +227,9 @@ class Reconciler:
             )
         if failed:
             self.inspector.announce([str(task_id) for task_id in failed])
-        report = RepairReport(
+        return RepairReport(
             looked_at, len(raised), len(failed), dict(Counter(str(item.outcome) for item in answers))
         )
-        log.warning(
-            "repaired",
-            looked_at=looked_at,
-            taken_back=len(raised),
-            poisoned=len(failed),
-            answers=report.answers,
-        )
-        return report
 
     def _is_poison(self, loss: Loss) -> bool:
         alone = loss.worker_losses and loss.row.worker_losses + 1 >= self.max_worker_losses

@@ -44,6 +44,11 @@ class RecorderReport:
     finished: int = 0
     lag_seconds: float = 0.0
 
+    @property
+    def notable(self) -> bool:
+        """Whether an operator should see it: something was set aside."""
+        return self.rejected > 0
+
 
 class Progress:
     """How far the recorder has come, for those who may decide only on what it has caught up with."""
