@@ -97,17 +97,18 @@ def connect(
     """Return a client whose every connect and command is bounded and sent once, never repeated by itself."""
     scheme = options.redis_url.split("://", 1)[0]
     connection_class = {"unix": _SocketConnection, "rediss": _TlsConnection}.get(scheme, _TcpConnection)
+    over_tcp = {} if scheme == "unix" else {"socket_keepalive": True}
     pool = redis.ConnectionPool.from_url(
         options.redis_url,
         connection_class=connection_class,
         max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=options.connect_timeout_seconds,
         socket_timeout=command_timeout_seconds or options.command_timeout_seconds,
-        socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
         protocol=2,
         clock=clock,
+        **over_tcp,
     )
     return redis.Redis(connection_pool=pool)
 

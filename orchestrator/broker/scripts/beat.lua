@@ -9,6 +9,7 @@ end
 if incarnation ~= ARGV[2] then
   return {'REPLACED', ''}
 end
+go_on_when_full(KEYS[2])
 redis.call('HSET', KEYS[2], 'seq', ARGV[4], 'status', ARGV[5], 'running', ARGV[6], 'load', ARGV[7],
   'in_hand', ARGV[8], 'at', tostring(now_ms()), 'run_id', ARGV[1])
 local answer = {'OK', blessed() or ''}

@@ -12,6 +12,7 @@ if d == n and state == 'ended' then
   return {'ALREADY_ENDED', '', ''}
 end
 if d == n and state == 'held' then
+  go_on_when_full(KEYS[2])
   redis.call('HSET', KEYS[2], 'c', n)
   if held[4] then
     local nudge = 'orch:nudge:' .. held[4]

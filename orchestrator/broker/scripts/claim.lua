@@ -17,6 +17,7 @@ end
 if held[2] ~= 'queued' then
   return {'REFUSED', held[2]}
 end
+go_on_when_full(KEYS[2])
 redis.call('HSET', KEYS[2], 's', 'held', 'k', token, 'a', ARGV[5], 'i', ARGV[6])
 leave_queue(id, held[4])
 announce(KEYS[3], 'running', id, n, token, ARGV[5], ARGV[6], ARGV[7])

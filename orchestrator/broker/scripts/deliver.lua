@@ -1,4 +1,5 @@
--- Puts delivery n of a task on its list, once. KEYS: epoch, task, list, waiting, events, sequence, lists.
+-- Puts delivery n of a task on its list, once; a full Redis refuses its first write, before anything has changed.
+-- KEYS: epoch, task, list, waiting, events, sequence, lists.
 -- ARGV: run id, epoch and Redis time (ms) of the decision, greatest age (ms), id, n, message, window.
 local epoch = blessed()
 if not epoch then
@@ -25,9 +26,10 @@ end
 if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[8]) then
   return {'FULL', epoch, tostring(now)}
 end
-leave_queue(id, held[4])
-redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[2], 'd', n, 's', 'queued', 'q', KEYS[3])
+redis.call('HDEL', KEYS[2], 'k', 'a', 'i', 'c')
+redis.call('PERSIST', KEYS[2])
+leave_queue(id, held[4])
 redis.call('LPUSH', KEYS[3], ARGV[7])
 redis.call('SADD', KEYS[7], KEYS[3])
 redis.call('ZADD', KEYS[4], redis.call('INCR', KEYS[6]), id)

@@ -17,6 +17,12 @@ local function announce(stream, kind, id, n, token, agent, incarnation, payload)
     'i', incarnation, 't', tostring(now_ms()), 'p', payload)
 end
 
+-- Redis that is full refuses a script's first write, but not this one, and nothing after it: what ends or frees
+-- something must go on, or a full Redis would stay full and silence every agent.
+local function go_on_when_full(key)
+  redis.call('PERSIST', key)
+end
+
 local function leave_queue(id, list)
   if list then
     redis.call('ZREM', 'orch:waiting:' .. list, id)

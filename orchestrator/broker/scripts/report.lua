@@ -16,6 +16,7 @@ if held[1] then
     return {'REFUSED', held[2]}
   end
 end
+go_on_when_full(KEYS[2])
 redis.call('HSET', KEYS[2], 'd', n, 's', 'ended', 'k', token)
 announce(KEYS[3], ARGV[7], id, n, token, ARGV[5], ARGV[6], ARGV[8])
 return {'ACCEPTED', ''}

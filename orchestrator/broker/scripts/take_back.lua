@@ -17,6 +17,7 @@ if d then
   if d == n and state == 'held' and held[3] ~= ARGV[5] then
     return {'HELD', held[3], held[4] or ''}
   end
+  go_on_when_full(KEYS[2])
   leave_queue(id, held[6])
   if d == n and held[5] and tonumber(held[5]) >= n then
     redis.call('HSET', KEYS[2], 's', 'ended')
