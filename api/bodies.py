@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.problems import MediaTypeError
 from orchestrator.errors import RejectedError
@@ -41,6 +42,9 @@ class RequestParser(FlaskParser):
         _require_json(req)
         with self.deadline(BODY_SECONDS):
             body = req.get_data(cache=False)
+        limit = req.max_content_length
+        if req.content_length is None and limit is not None and len(body) >= limit:
+            raise RequestEntityTooLarge  # Werkzeug cuts a body of unannounced length without a word
         return parse_object(body, keep=KEPT_AS_TEXT)
 
     def handle_error(

@@ -10,7 +10,7 @@ from typing import Any
 from psycogreen.gevent import patch_psycopg
 
 BACKGROUND = "orchestrator-background"
-worker_class = "gevent"
+worker_class = "api.gunicorn_worker.ProblemWorker"
 control_socket_disable = True
 keepalive = 5
 """Seconds that a connection may be silent between two requests, or in the middle of a request's head."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import current_app, g
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
+from api.problem_body import MEDIA_TYPE, Problem, problem_body
 from orchestrator.errors import (
     BrokerUnavailableError,
     CommitUnknownError,
@@ -31,11 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:orchestrator:problem:"
 RETRY_AFTER_SECONDS = 2
-MAX_TEXT_CHARACTERS = 2000
-MAX_FIELDS = 100
 
 
 class ProblemSchema(Schema):
@@ -54,17 +50,6 @@ class ProblemSchema(Schema):
     )
     request_id = fields.String(required=True)
     error = fields.String(required=True, metadata={"description": "the same in one line, for older clients"})
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error as it is answered."""
-
-    status: int
-    code: str
-    detail: str
-    errors: dict[str, list[str]] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 class UnauthorizedError(RejectedError):
@@ -148,20 +133,7 @@ def _of_http(error: HTTPException) -> Problem:
 
 def answer(problem: Problem) -> Response:
     """Return the response of a problem."""
-    title = HTTPStatus(problem.status).phrase
-    detail = _bounded(problem.detail)
-    errors = dict(list(problem.errors.items())[:MAX_FIELDS])
-    fields_text = "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in errors.items())
-    body: dict[str, Any] = {
-        "type": TYPE_PREFIX + problem.code,
-        "title": title,
-        "status": problem.status,
-        "detail": detail,
-        "code": problem.code,
-        "errors": errors,
-        "request_id": g.get("request_id", ""),
-        "error": _bounded(" ".join(f"{detail}: {fields_text}".split()) if fields_text else detail),
-    }
+    body = problem_body(problem, g.get("request_id", ""))
     response = current_app.response_class(
         current_app.json.dumps(body), status=problem.status, mimetype=MEDIA_TYPE
     )
@@ -182,7 +154,3 @@ def handle(error: Exception) -> Response:
 def install(app: Flask) -> None:
     """Answer every error of the application as a problem."""
     app.register_error_handler(Exception, handle)
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS] + "…"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask_smorest import Api, Blueprint
 
 from api.guard import require
-from api.problems import MEDIA_TYPE, ProblemSchema
+from api.problem_body import MEDIA_TYPE
+from api.problems import ProblemSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

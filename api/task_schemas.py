@@ -161,14 +161,9 @@ class TaskListSchema(Schema):
 
 
 class CancelledSchema(Schema):
-    """A task that is cancelled."""
+    """A task that is cancelled, or (202) a wish that is written down and not settled yet."""
 
     message = fields.String(required=True)
     task_id = fields.UUID(required=True)
-    status = fields.String(required=True)
-
-
-class CancelRequestedSchema(CancelledSchema):
-    """A wish that is written down and not settled yet."""
-
-    cancel_requested = fields.Boolean(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(_STATUSES))
+    cancel_requested = fields.Boolean(metadata={"description": "there, and true, in a 202"})

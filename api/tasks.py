@@ -11,7 +11,6 @@ from api.guard import caller
 from api.smorest import Routes
 from api.task_schemas import (
     CancelledSchema,
-    CancelRequestedSchema,
     SubmittedSchema,
     TaskListQuery,
     TaskListSchema,
@@ -117,7 +116,6 @@ def task_routes(parts: Parts, parser: RequestParser) -> Routes:
                 "message": message,
                 "task_id": found_id,
                 "status": "cancelled",
-                "cancel_requested": None,
             }, 200
         row = _read(parts, who, found_id, parts.limits.request_seconds)
         message = "The wish to cancel is written down; the task's agent has not answered yet"
@@ -130,7 +128,7 @@ def task_routes(parts: Parts, parser: RequestParser) -> Routes:
             path,
             scope=Scope.TASKS_MANAGE,
             answer=CancelledSchema(),
-            also={202: CancelRequestedSchema()},
+            also={202: CancelledSchema()},
             problems=(404, 409),
         )(cancel)
 

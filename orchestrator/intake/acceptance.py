@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BrokerUnavailableError, RejectedError
@@ -19,13 +20,13 @@ from orchestrator.tasks.submission import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from orchestrator.intake.catalogue import Capability, Catalogue
     from orchestrator.intake.registry import RegistryView
     from orchestrator.ledger.engine import Ledger
     from orchestrator.tasks.submission import Pin
 
+MAX_AHEAD = timedelta(days=366)
 EMPTY_PARAMETERS = JsonText("{}", {})
 
 
@@ -79,6 +80,8 @@ class Acceptance:
             problems["pin"] = ["needs agent_id"]
         if asked.get("run_at") and asked.get("delay_seconds") is not None:
             problems["run_at"] = ["give run_at or delay_seconds, not both"]
+        elif asked.get("run_at") and asked["run_at"] > datetime.now(UTC) + MAX_AHEAD:
+            problems["run_at"] = [f"must be within {MAX_AHEAD.days} days from now"]
         return problems
 
     def complete(self, asked: Submission, *, tenant: str, request_id: str) -> NewTask:
