@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from orchestrator.broker import keys
 from orchestrator.broker.connection import RUN_ID
@@ -97,5 +97,5 @@ def _send(client: Any, calls: Sequence[Call]) -> list[Any]:
 def _send_one(client: Any, call: Call) -> Any:
     try:
         return client.execute_command(*call.command())
-    except NoScriptError as missing:
-        return missing
+    except ResponseError as refusal:
+        return refusal

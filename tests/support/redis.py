@@ -121,7 +121,9 @@ def _binary() -> Path:
 
 
 def _version(binary: str) -> tuple[int, ...]:
-    text = subprocess.run([binary, "--version"], check=True, capture_output=True, text=True, timeout=10).stdout
+    text = subprocess.run(
+        [binary, "--version"], check=True, capture_output=True, text=True, timeout=10
+    ).stdout
     return tuple(int(part) for part in text.split("v=", 1)[1].split()[0].split(".")[:2])
 
 

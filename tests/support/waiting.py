@@ -20,5 +20,7 @@ def wait_for(fact: Callable[[], T], *, within: float = 10.0, what: str = "") -> 
         if value:
             return value
         if time.monotonic() >= until:
-            raise AssertionError(f"{what or 'the fact'} did not come within {within:g} s; the last value was {value!r}")
+            raise AssertionError(
+                f"{what or 'the fact'} did not come within {within:g} s; the last value was {value!r}"
+            )
         time.sleep(LOOK_SECONDS)

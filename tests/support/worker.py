@@ -153,7 +153,9 @@ class Stage:
 
         def registered() -> bool:
             if worker.process.poll() is not None:
-                raise AssertionError(f"the worker ended with {worker.process.returncode}:\n{worker.log[-4000:]}")
+                raise AssertionError(
+                    f"the worker ended with {worker.process.returncode}:\n{worker.log[-4000:]}"
+                )
             return (self.record(worker.name) or {}).get("pid") == worker.pid
 
         wait_for(registered, within=START_SECONDS, what=f"the registration of {worker.name}")
@@ -200,7 +202,9 @@ class Stage:
 
     def clear(self) -> None:
         """Forget tasks and events; agents and epoch stay."""
-        names = [name for pattern in ("orch:task:*", "orch:waiting:*") for name in self.client.scan_iter(pattern)]
+        names = [
+            name for pattern in ("orch:task:*", "orch:waiting:*") for name in self.client.scan_iter(pattern)
+        ]
         self.client.delete(keys.EVENTS, *names)
 
     def close(self) -> None:

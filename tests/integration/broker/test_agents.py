@@ -208,6 +208,8 @@ def test_a_name_on_another_host_is_refused_when_it_beats(scene: Scene) -> None:
             return answer
 
     rival = Rival(scene.server.options(), agent_id="probe-1", incarnation="life-2")
-    with pytest.raises(AgentNameTakenError, match=r"'probe-1' is taken by a live process \(pid 77 on far-away\)"):
+    with pytest.raises(
+        AgentNameTakenError, match=r"'probe-1' is taken by a live process \(pid 77 on far-away\)"
+    ):
         take_name(rival, a_record(), heartbeat_timeout_seconds=60)
     rival.close()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tests.integration.broker.conftest import Scene
 
 
-def take_back(scene: Scene, item: Publishable, token: str | None = None, *, delivery: int = 1) -> TakeBackAnswer:
+def take_back(
+    scene: Scene, item: Publishable, token: str | None = None, *, delivery: int = 1
+) -> TakeBackAnswer:
     items = [(str(item.id), delivery, token)]
     return scene.broker.take_back(items, decision=scene.broker.decided())[0]
 

@@ -24,7 +24,12 @@ def test_a_queued_delivery_is_granted_to_one_token(scene: Scene) -> None:
     assert link.claim(second, pid=42) == ("REFUSED", "held")
 
     running = scene.events(item)[-1]
-    assert (running["e"], running["k"], running["a"], running["i"]) == ("running", first.token, "probe-1", "life-1")
+    assert (running["e"], running["k"], running["a"], running["i"]) == (
+        "running",
+        first.token,
+        "probe-1",
+        "life-1",
+    )
     assert running["p"] == {"pid": 41}
     assert scene.broker.depths(["probe.echo"]) == {"probe.echo": 0}
 
@@ -141,7 +146,9 @@ def test_recorded_events_go_and_recorded_ends_expire(scene: Scene) -> None:
     batch = stream.read(block_seconds=0.1)
     assert stream.tail() == batch.entries[-1].id
 
-    stream.settle([entry.id for entry in batch.entries], [(str(item.id), 1) for item in (ended, held, retried)])
+    stream.settle(
+        [entry.id for entry in batch.entries], [(str(item.id), 1) for item in (ended, held, retried)]
+    )
 
     assert stream.tail() is None
     assert stream.read(block_seconds=0.01).entries == []

@@ -117,7 +117,10 @@ def test_without_a_blessed_epoch_everything_waits(scene: Scene, epoch: str | Non
 
     assert scene.broker.publish([publishable()]) == ["WAIT"]
     assert scene.broker.cancel(str(queued.id), 1).outcome == "WAIT"
-    assert scene.broker.take_back([(str(queued.id), 1, None)], decision=scene.broker.decided())[0].outcome == "WAIT"
+    assert (
+        scene.broker.take_back([(str(queued.id), 1, None)], decision=scene.broker.decided())[0].outcome
+        == "WAIT"
+    )
     assert link.claim(run, pid=1) == ("WAIT", "epoch")
     assert link.report(run, "completed", "{}") == "WAIT"
 
