@@ -1,0 +1,29 @@
+"""How long an iteration of the server takes, from measured coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """Iteration times, linear in the work, as they are fitted to measurements of a server.
+
+    A prefill iteration over prompts of c tokens takes
+    `prefill_base_seconds + Σ (prefill_seconds_per_token · c + prefill_seconds_per_token_squared · c²)`;
+    a decode iteration of b requests whose KV entries number k in all takes
+    `decode_base_seconds + decode_seconds_per_sequence · b + decode_seconds_per_context_token · k`.
+    """
+
+    prefill_base_seconds: float
+    prefill_seconds_per_token: float
+    prefill_seconds_per_token_squared: float
+    decode_base_seconds: float
+    decode_seconds_per_sequence: float
+    decode_seconds_per_context_token: float
+
+    @property
+    def decode_takes_time(self) -> bool:
+        """Whether a decode iteration takes longer than no time at all."""
+        per_sequence = self.decode_seconds_per_sequence + self.decode_seconds_per_context_token
+        return self.decode_base_seconds + per_sequence > 0
