@@ -124,7 +124,7 @@ READ_ELSEWHERE = (
     Setting("ORCHESTRATOR_API_KEY", "the key that clients show; default the local stack's own", secret=True),
     Setting("ORCHESTRATOR_TEST_DATA", "folder of the real data that some tests read"),
 )
-"""Settings of agents, clients and tests: known here so that they are not refused, read by those who use them."""
+"""Settings of agents, clients and tests: known here, so that they are not refused, read elsewhere."""
 
 
 def load(environ: Mapping[str, str]) -> Settings:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from orchestrator.local.supervisor import StackError
+from orchestrator.local.errors import StackError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,9 @@ class DataDir:
         while not self._try_lock():
             holder = self._holder()
             if holder is not None or time.monotonic() > deadline:
-                raise StackError(f"{self.path} is in use by another `orchestrator up` (process {holder or 'unknown'})")
+                raise StackError(
+                    f"{self.path} is in use by another `orchestrator up` (process {holder or 'unknown'})"
+                )
             time.sleep(0.05)
         os.ftruncate(self.lock_fd, 0)
         os.pwrite(self.lock_fd, json.dumps(_identity(os.getpid())).encode(), 0)
@@ -106,7 +108,8 @@ class DataDir:
         try:
             written = json.loads(os.pread(self.lock_fd, 1000, 0))
             pid = int(written["pid"])
-            return pid if _identity(pid) == written else None
+            alive = psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+            return pid if alive and _identity(pid) == written else None
         except (ValueError, KeyError, TypeError, psutil.Error):
             return None
 
@@ -119,7 +122,7 @@ def _identity(pid: int) -> dict[str, Any]:
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     temporary.replace(path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import selectors
 import sys
+import time
 from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +17,7 @@ LINE_LIMIT_BYTES = 16 * 1024
 PENDING_LIMIT_LINES = 5_000
 CHUNK_BYTES = 4096
 """What a pipe takes without blocking once it says it is writable (PIPE_BUF)."""
+FLUSH_SECONDS = 0.2
 TAIL_LINES = 40
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
@@ -80,7 +83,7 @@ class Terminal:
     def __init__(self, descriptor: int = 1) -> None:
         self.descriptor = descriptor
         self.gone = False
-        self._coloured = os.isatty(descriptor)
+        self.coloured = os.isatty(descriptor)
         self._pending: deque[bytes] = deque()
         self._dropped = 0
         self._colours: dict[str, int] = {}
@@ -117,6 +120,15 @@ class Terminal:
             self.gone = True
             self._pending.clear()
 
+    def flush(self) -> None:
+        """Show what is still to be shown, for a moment at most."""
+        deadline = time.monotonic() + FLUSH_SECONDS
+        with selectors.PollSelector() as poll:
+            poll.register(self.descriptor, selectors.EVENT_WRITE)
+            while self.waiting and time.monotonic() < deadline:
+                if poll.select(FLUSH_SECONDS / 4):
+                    self.write_some()
+
     def _add(self, data: bytes) -> None:
         if self.gone:
             return
@@ -124,13 +136,15 @@ class Terminal:
             self._dropped += 1
             return
         if self._dropped:
-            self._pending.append(f"… {self._dropped} lines were not shown; the log files have them\n".encode())
+            self._pending.append(
+                f"… {self._dropped} lines were not shown; the log files have them\n".encode()
+            )
             self._dropped = 0
         self._pending.append(data)
 
     def _prefix(self, name: str) -> bytes:
         label = f"{name:<12} | "
-        if not self._coloured:
+        if not self.coloured:
             return label.encode()
         colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
         return f"\x1b[{colour}m{label}\x1b[0m".encode()

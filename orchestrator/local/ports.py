@@ -7,10 +7,10 @@ import socket
 
 import psutil
 
-from orchestrator.local.supervisor import StackError
+from orchestrator.local.errors import StackError
 
 LOW, HIGH = 20_000, 32_000
-"""Below the range that outgoing connections take theirs from, so that nobody sits on a server's port by accident."""
+"""Below the range that outgoing connections take theirs from, so nobody sits on one by accident."""
 TRIES = 200
 LOOPBACK = "127.0.0.1"
 
@@ -20,7 +20,9 @@ def take(wanted: int, *, host: str = LOOPBACK, what: str) -> int:
     if wanted == 0:
         return free_port(host)
     if not is_free(wanted, host):
-        raise StackError(f"port {wanted} for {what} is in use by {holder(wanted)}; choose another, or 0 for any")
+        raise StackError(
+            f"port {wanted} for {what} is in use by {holder(wanted)}; choose another, or 0 for any"
+        )
     return wanted
 
 

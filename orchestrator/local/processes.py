@@ -46,6 +46,8 @@ class Program:
     """Whether an end with status 0 was ordered by somebody, so that it is not started again."""
     folder: Path | None = None
     """Where it works, if its children leave its session; nobody else's servers work there."""
+    once: bool = False
+    """Whether it is to be run once, to its end."""
     in_terminal: bool = True
 
 
@@ -87,7 +89,7 @@ def kill_rest(program: Program, pid: int) -> None:
 
 
 class Warden:
-    """Our end of the process that ends the rest if we are killed; it holds `hold_fd` open until that is done."""
+    """Our end of the process that ends the rest if we are killed; it holds `hold_fd` open till then."""
 
     def __init__(self, *, hold_fd: int, environ: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(

@@ -1,10 +1,10 @@
 """Ends what a stack leaves behind when the process that runs it is killed.
 
-It is started first, in a session of its own, and reads what there is to watch from its standard input. When that
-closes without a word of goodbye, whoever held the other end is dead, and the warden ends the rest: the children
-themselves mostly died with their parent already (PR_SET_PDEATHSIG), their children may not have.
+It is started first, in a session of its own, and reads what there is to watch from its standard input. When
+that closes without a word of goodbye, whoever held the other end is dead, and the warden ends the rest: the
+children mostly died with their parent already (PR_SET_PDEATHSIG), their own children may not have.
 
-Runs as a plain file on the standard library alone, so that it costs little and survives a broken installation.
+Runs as a plain file on the standard library alone, so that it costs little.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ def servers_in(folder: str) -> set[int]:
     found = set()
     for pid in _pids():
         try:
-            place = os.readlink(PROC / str(pid) / "cwd")
+            place = str((PROC / str(pid) / "cwd").readlink())
             name = (PROC / str(pid) / "comm").read_text().strip()
         except OSError:
             continue
-        if name in SERVERS and (place == folder or place.startswith(folder + "/")) and _session_of(pid) is not None:
+        if (
+            name in SERVERS
+            and (place == folder or place.startswith(folder + "/"))
+            and _session_of(pid) is not None
+        ):
             found.add(pid)
     return found
 
