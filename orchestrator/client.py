@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,7 @@ HELD_SECONDS = 20.0
 """How long one request of a wait is held by the server."""
 RETRY_SECONDS = 0.5
 PAGE = 200
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 class AccessDeniedError(RejectedError):
@@ -206,7 +208,7 @@ class Client:
 
     def get(self, task_id: str, *, wait_seconds: float = 0) -> Task:
         """Return a task. Raises NotFoundError."""
-        return self._task(self._call("GET", f"/tasks/{_path_part(task_id)}", held_seconds=wait_seconds))
+        return self._task(self._call("GET", _task_path(task_id), held_seconds=wait_seconds))
 
     def wait(self, task_id: str, *, timeout_seconds: float) -> Task:
         """Return the task once it has ended, however it ended. Outages within the time are waited out.
@@ -258,7 +260,7 @@ class Client:
 
         Raises ConflictError for one that has ended otherwise, NotFoundError.
         """
-        answer = self._call("DELETE", f"/tasks/{_path_part(task_id)}")
+        answer = self._call("DELETE", _task_path(task_id))
         return bool(answer["status"] == Status.CANCELLED)
 
     def agents(self) -> list[AgentInfo]:
@@ -337,9 +339,11 @@ def _local_stack(connection_file: Path) -> tuple[str | None, str | None]:
         raise SettingsError(f"{connection_file} cannot be read: {error}") from error
 
 
-def _path_part(text: str) -> str:
-    """Return an id fit for a path: what is no id of a task stays one part and is answered 404."""
-    return httpx.URL("http://x").copy_with(path=f"/{text}").raw_path.decode()[1:].replace("/", "%2F")
+def _task_path(task_id: str) -> str:
+    """Return where a task is read. Raises NotFoundError for what can be no id."""
+    if not _ID.fullmatch(task_id):
+        raise NotFoundError(f"there is no task {task_id!r}", code="not_found")
+    return f"/tasks/{task_id}"
 
 
 def _read(response: httpx.Response) -> dict[str, Any]:
