@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -83,12 +84,12 @@ class PostgresServer:
     def freeze(self) -> None:
         """Stop the postmaster and every backend: connections stay, nobody answers."""
         for process in self._everyone():
-            process.send_signal(signal.SIGSTOP)
+            _signal(process, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let a frozen server go on."""
         for process in self._everyone():
-            process.send_signal(signal.SIGCONT)
+            _signal(process, signal.SIGCONT)
 
     def url(self, database: str) -> str:
         """Return the database's URL over TCP."""
@@ -173,6 +174,11 @@ class PostgresServer:
                 time.sleep(0.02)
             else:
                 return
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
 
 
 def _binaries() -> Path:

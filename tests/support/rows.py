@@ -51,7 +51,7 @@ def fill(connection: Connection, count: int, *, status: str = "completed", weeks
                 max_retries, retry_delay_seconds, status)
             SELECT CAST(lpad(to_hex(CAST(extract(epoch FROM now()) * 1000 AS bigint)
                     + number * (604800000 * CAST(:weeks AS bigint) / :count)), 12, '0')
-                || '7000b000' || lpad(to_hex(number), 12, '0') AS uuid),
+                || '7000b' || substr(md5(CAST(random() AS text)), 1, 15) AS uuid),
                 'default', 'probe', 'echo', '{}', 5, 30, 3, 5, :status
             FROM generate_series(0, :count - 1) AS number
         """),
