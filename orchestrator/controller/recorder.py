@@ -19,12 +19,10 @@ from orchestrator.ledger import catalogue, executions, leadership, recording
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
     from orchestrator.broker.inspection import Inspector
     from orchestrator.broker.stream import Batch, Entry, EventStream
     from orchestrator.controller.fold import Folded
-    from orchestrator.ledger.engine import Ledger
+    from orchestrator.ledger.engine import Ledger, Transaction
 
 BLOCK_SECONDS = 0.5
 TRANSACTION_SECONDS = 10.0
@@ -166,7 +164,7 @@ class Recorder:
             folded,
         )
 
-    def _write_events(self, conn: Connection, events: Sequence[Event]) -> Folded:
+    def _write_events(self, conn: Transaction, events: Sequence[Event]) -> Folded:
         task_events = [event for event in events if event.type not in AGENT_EVENTS]
         ids = sorted({event.task_id for event in task_events if event.task_id is not None})
         folded = fold(

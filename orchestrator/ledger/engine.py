@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from orchestrator.ledger.options import LedgerOptions
 
     Deadline = Callable[[float], AbstractContextManager[object]]
+    Transaction = Connection
+    """What callers outside the ledger hand from one of its functions to the next."""
 
 LOCK_SHARE = 0.5
 """The part of a transaction's time that it may wait for one lock."""

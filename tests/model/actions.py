@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from tests.model import redis_scripts as redis
 from tests.model.redis_scripts import put
-from tests.model.world import NOTHING, Agent, Beats, Doing, Event, Plan, Row, Rules, Step, Transition, World
+from tests.model.world import NOTHING, Agent, Beats, Doing, Plan, Row, Step, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.model.world import Event, Rules, World
 
 TWO_BEATS = 2
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.model.world import Agent, Doing, Event, Key, Rules, World
+from tests.model.world import Agent, Doing, Event, Key
+
+if TYPE_CHECKING:
+    from tests.model.world import Rules, World
 
 
 def deliver(world: World, delivery: int, rules: Rules) -> World:
@@ -88,4 +91,4 @@ def take_back(world: World, delivery: int, token: int) -> World | None:
 
 def put(items: tuple[Any, ...], index: int, item: Any) -> tuple[Any, ...]:
     """Return the tuple with one item replaced."""
-    return items[:index] + (item,) + items[index + 1 :]
+    return (*items[:index], item, *items[index + 1 :])

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tests.model.actions import transitions
-from tests.model.world import Doing, Faults, Plan, Rules, Step, World
+from tests.model.world import Doing, Plan, Step, World
+
+if TYPE_CHECKING:
+    from tests.model.world import Faults, Rules
 
 MAX_DELIVERY = 3
 """Deliveries beyond this are not followed: a task that is repaired twice has shown what there is to see."""
@@ -29,8 +33,8 @@ class Finding:
 def search(rules: Rules, faults: Faults, *, reconcilers: int = 1, limit: int = 3_000_000) -> Finding:
     """Look at every state within the bounds.
 
-    Violations: `two at once` (two agents run the task at the same time), `rerun` (it started twice without any fault),
-    `stuck` (from some state no way without a further fault leads to an end).
+    Violations: `two at once` (two agents run the task at the same time), `rerun` (it started twice
+    without any fault), `stuck` (from some state no way without a further fault leads to an end).
     """
     start = World(faults=faults, plans=tuple(Plan() for _ in range(reconcilers)))
     came_from: dict[World, tuple[World, str] | None] = {start: None}

@@ -1,7 +1,8 @@
 """One task and everything that can happen to it: the state of the model, its rules, and its budget of faults.
 
-Two agents, any number of reconcilers of which some may be stale, a recorder that lags as long as it likes, and an API
-process that may die between commit and publish. Times do not exist: whatever can happen next may happen next.
+Two agents, any number of reconcilers of which some may be stale, a recorder that lags as long as it likes, and
+an API process that may die between commit and publish. Times do not exist: whatever can happen next may happen
+next.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Agent(NamedTuple):
 
 
 class Beats(NamedTuple):
-    """An agent's heartbeats: what the last one listed, and the list of the one that is on its way (None: none is).
+    """An agent's heartbeats: what the last one listed, and what the one on its way lists (None: none is).
 
     A list is a token when the agent runs, -delivery when it has popped, NOTHING otherwise. Tokens begin at 1.
     """

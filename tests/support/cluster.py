@@ -78,7 +78,7 @@ class Process:
 
 @dataclass
 class Cluster:
-    """Redis, PostgreSQL, an API process, controllers and workers; `journal` is where the probe's handlers write."""
+    """Redis, PostgreSQL, an API process, controllers and workers."""
 
     redis: RedisServer
     postgres: PostgresServer
