@@ -89,9 +89,12 @@ def kill_rest(program: Program, pid: int) -> None:
 
 
 class Warden:
-    """Our end of the process that ends the rest if we are killed; it holds `hold_fd` open till then."""
+    """Our end of the process that ends the rest, and removes a file, if we are killed.
 
-    def __init__(self, *, hold_fd: int, environ: Mapping[str, str]) -> None:
+    It holds `hold_fd` open till then.
+    """
+
+    def __init__(self, *, hold_fd: int, remove: Path, environ: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(Path(warden.__file__))],
             env=dict(environ),
@@ -100,6 +103,7 @@ class Warden:
             start_new_session=True,
             pass_fds=(hold_fd,),
         )
+        self._tell(f"file {remove}")
 
     def watch(self, program: Program, pid: int) -> None:
         """Have this program ended, should we die."""

@@ -64,7 +64,7 @@ class Stack:
         self._connection: Connection | None = None
         terminal = Terminal()
         self._screen = Screen(terminal)
-        warden = Warden(hold_fd=folder.lock_fd, environ=environ)
+        warden = Warden(hold_fd=folder.lock_fd, remove=folder.connection_file, environ=environ)
         self._warden = warden
         self._supervisor = Supervisor(
             logs=folder.folder("logs"), warden=warden, terminal=terminal, on_change=self._follow

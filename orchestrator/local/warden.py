@@ -69,14 +69,15 @@ def _session_of(pid: int) -> int | None:
 
 
 class Watch:
-    """What has to end: sessions, each with the signal that asks it to, and folders in which servers work."""
+    """What has to end: sessions (each with the signal that asks it to), servers in folders, and files."""
 
     def __init__(self) -> None:
         self.sessions: dict[int, int] = {}
         self.folders: set[str] = set()
+        self.files: set[str] = set()
 
     def learn(self, line: str) -> None:
-        """Take one line: `session ID SIGNAL`, `gone ID`, or `folder PATH`; anything else is ignored."""
+        """Take one line: `session ID SIGNAL`, `gone ID`, `folder PATH` or `file PATH`."""
         match line.rstrip("\n").split(" ", 2):
             case ["session", number, signum]:
                 self.sessions[int(number)] = int(signum)
@@ -84,6 +85,8 @@ class Watch:
                 self.sessions.pop(int(number), None)
             case ["folder", *rest]:
                 self.folders.add(" ".join(rest))
+            case ["file", *rest]:
+                self.files.add(" ".join(rest))
             case _:
                 return
 
@@ -96,7 +99,9 @@ class Watch:
         return found
 
     def end(self) -> None:
-        """End it all: ask once, and kill what is still there after the grace."""
+        """Remove the files, and end all the rest: ask once, and kill what is still there after the grace."""
+        for file in self.files:
+            Path(file).unlink(missing_ok=True)
         deadline = time.monotonic() + GRACE_SECONDS
         asked: set[int] = set()
         while left := self.remaining():
