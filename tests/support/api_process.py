@@ -1,4 +1,4 @@
-"""The API as it runs in earnest: a gunicorn of its own, on gevent, in a process of its own."""
+"""The API as it runs in earnest: `orchestrator api`, gunicorn on gevent."""
 
 from __future__ import annotations
 
@@ -54,19 +54,28 @@ class ApiProcess:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
         self._log = Path(tempfile.mkstemp(prefix="api-", suffix=".log")[1])
-        command = [sys.executable, "-I", "-m", "gunicorn", "-c", "python:api.gunicorn"]
-        command += ["--bind", f"127.0.0.1:{self._port}", "--workers", "1", "--graceful-timeout", "10"]
+        own = {
+            "PORT": str(self._port),
+            "ORCHESTRATOR_API_WORKERS": "1",
+            "ORCHESTRATOR_GRACEFUL_TIMEOUT": "10",
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+        }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, "api.wsgi:build()"],
-                env={**kept, **settings, "DATABASE_URL": database_url, "REDIS_URL": redis_url},
+                [sys.executable, "-I", "-m", "orchestrator", "api"],
+                env={**kept, **own, **settings},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         self.http = self.client(key)
         self._wait_until_it_answers()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def address(self) -> tuple[str, int]:
