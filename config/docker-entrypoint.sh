@@ -3,7 +3,7 @@
 # Only these names: whatever else ends in _FILE belongs to the command.
 set -eu
 
-for name in DATABASE_URL PGPASSWORD REDIS_URL REDIS_PASSWORD ORCHESTRATOR_API_KEY FLOWER_BASIC_AUTH; do
+for name in DATABASE_URL PGPASSWORD REDIS_URL REDIS_PASSWORD FLOWER_BASIC_AUTH; do
   eval "file=\${${name}_FILE-} given=\${${name}-}"
   [ -n "$file" ] || continue
   if [ -n "$given" ]; then

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from config import admin_key, healthcheck
-from orchestrator.errors import LedgerUnavailableError, SettingsError
+from config import healthcheck
+from config.admin_key import ensure_admin_key
+from orchestrator.errors import LedgerUnavailableError
 from orchestrator.intake.access import KeyRing, Scope, allows
 from orchestrator.ledger.engine import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from orchestrator.ledger.options import LedgerOptions
 
@@ -97,20 +99,16 @@ def test_the_check_of_an_agent_loads_no_database_driver() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_the_first_key_may_do_everything_and_is_made_once(
-    ledger: Ledger, ledger_options: LedgerOptions
+def test_the_key_of_a_secret_file_that_is_read_only_may_do_everything(
+    ledger: Ledger, ledger_options: LedgerOptions, tmp_path: Path
 ) -> None:
-    environ = {"DATABASE_URL": ledger_options.database_url, "ORCHESTRATOR_API_KEY": KEY}
-    admin_key.make_valid(environ)
-    admin_key.make_valid(environ)
+    file = tmp_path / "api_key"
+    file.write_text(KEY)
+    file.chmod(0o444)
+    for _ in range(2):
+        ensure_admin_key(ledger_options, file)
 
     key = KeyRing(ledger, timeout_seconds=1.0).find(KEY)
     assert key is not None
     assert all(allows(key, scope) for scope in Scope)
-
-
-@pytest.mark.parametrize("key", ["", "admin"])
-def test_a_key_that_could_be_guessed_is_refused(ledger_options: LedgerOptions, key: str) -> None:
-    environ = {"DATABASE_URL": ledger_options.database_url, "ORCHESTRATOR_API_KEY": key}
-    with pytest.raises(SettingsError, match="at least 40"):
-        admin_key.make_valid(environ)
+    assert file.read_text() == KEY

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from config import healthcheck
+from config.commands import BUILT_IN_AGENTS, migrate
 from config.settings import ApiOptions, known_names
 from orchestrator.broker.options import BrokerOptions
 from orchestrator.worker.command import load_agent
@@ -112,6 +113,10 @@ def test_an_agent_can_reach_redis_only(name: str) -> None:
     assert "broker" not in SERVICES["postgres"]["networks"]
 
 
+def test_there_is_a_worker_for_each_built_in_agent() -> None:
+    assert sorted(SERVICES[name]["command"][2] for name in WORKERS) == sorted(BUILT_IN_AGENTS)
+
+
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_names_an_agent_of_its_type(name: str) -> None:
     arguments = worker_command.make_context("worker", SERVICES[name]["command"][2:]).params
@@ -145,13 +150,6 @@ def test_the_commands_exist() -> None:
     assert named <= commands
 
 
-def test_modules_that_are_run_exist() -> None:
-    for name in OURS:
-        command = SERVICES[name]["command"]
-        if command[0] == "python":
-            assert (ROOT / f"{command[-1].replace('.', '/')}.py").is_file()
-
-
 @pytest.mark.parametrize("name", LONG_LIVED)
 def test_what_stays_up_has_a_health_check(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
@@ -164,8 +162,14 @@ def test_what_stays_up_has_a_health_check(name: str) -> None:
         assert check["test"][5] in healthcheck.main.commands
 
 
+def test_the_first_key_comes_from_its_secret() -> None:
+    arguments = SERVICES["migrate"]["command"][2:]
+
+    assert migrate.make_context("migrate", arguments).params["admin_key_file"] == Path("/run/secrets/api_key")
+
+
 def test_what_runs_once_is_waited_for() -> None:
-    assert SERVICES.keys() - set(LONG_LIVED) == {"migrate", "admin-key"}
+    assert SERVICES.keys() - set(LONG_LIVED) == {"migrate"}
     for name in ("api", "controller"):
         assert "service_completed_successfully" in str(SERVICES[name]["depends_on"])
 
