@@ -162,6 +162,10 @@ class Cluster:
         """GET, tried again while the API is down."""
         return self._call("GET", path, params=query)
 
+    def cancel(self, task_id: str) -> httpx.Response:
+        """Ask for the task's cancellation."""
+        return self._call("DELETE", f"/tasks/{task_id}")
+
     def submit(self, task_type: str, parameters: dict[str, Any] | None = None, **fields: Any) -> str:
         """Submit a task and return its id; a refused connection is tried again, for it accepted nothing."""
         body = {"agent_type": "probe", "task_type": task_type, "parameters": parameters or {}, **fields}
