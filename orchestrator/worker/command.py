@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -69,18 +71,13 @@ def _start(agent: Agent, name: str | None, concurrency: int, loglevel: str) -> N
         app = agent.celery
     except OrchestratorError as error:
         raise click.ClickException(str(error)) from error
-    arguments = [
-        "worker",
-        "--concurrency",
-        str(concurrency),
-        "--pool",
-        "prefork",
-        "--without-gossip",
-        "--without-mingle",
-        "--loglevel",
-        loglevel,
-        "--hostname",
-        f"{name}@%h" if name else f"{agent.agent_type}-%h@%h",
-    ]
-    app.worker_main(arguments)
-    sys.exit(0)
+    started = app.Worker(
+        hostname=f"{name or agent.agent_type + '-' + socket.gethostname()}@{socket.gethostname()}",
+        pool_cls="prefork",
+        concurrency=concurrency,
+        loglevel=logging.getLevelNamesMapping()[loglevel.upper()],
+        without_gossip=True,
+        without_mingle=True,
+    )
+    started.start()
+    sys.exit(started.exitcode)

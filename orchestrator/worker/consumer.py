@@ -25,6 +25,7 @@ class AgentConsumer(Consumer):
 
         def on_task_received(message: Any) -> None:
             try:
+                _require_shape(message.payload)
                 receive(message)
             except ours_to_raise:
                 raise
@@ -37,3 +38,11 @@ class AgentConsumer(Consumer):
         """Let the message go, and tell."""
         super().on_decode_error(message, exc)
         signals.task_rejected.send(sender=self, message=message, exc=exc)
+
+
+def _require_shape(body: Any) -> None:
+    """Refuse a body that Celery's child could not even call a task with (Message Protocol, version 2)."""
+    match body:
+        case [list(), dict(), dict()]:
+            return
+    raise ValueError("the body is not [arguments, keyword arguments, embedded]")

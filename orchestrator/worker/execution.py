@@ -93,6 +93,7 @@ class Executor:
     def enter_child(self) -> None:
         """Prepare a pool child that has just been forked."""
         become_group_leader()
+        self.link = self.link.after_fork()
         self._watchdog = Watchdog(self.table)
 
     def run(self, declared: TaskType, celery_id: str, message: dict[str, Any]) -> None:

@@ -58,7 +58,15 @@ class AgentLink:
     def __init__(self, options: BrokerOptions, *, agent_id: str, incarnation: str) -> None:
         self.agent_id = agent_id
         self.incarnation = incarnation
+        self._options = options
         self._client = connect(options, ServerClock(), command_timeout_seconds=COMMAND_TIMEOUT_SECONDS)
+
+    def after_fork(self) -> AgentLink:
+        """Return a link for a process that was just forked.
+
+        The connections of this one are the parent's, and one of its threads may have held their locks.
+        """
+        return AgentLink(self._options, agent_id=self.agent_id, incarnation=self.incarnation)
 
     def register(self, record: dict[str, Any], *, dead_incarnation: str = "") -> Registration:
         """Enter this incarnation under its name, taking over from `dead_incarnation`."""

@@ -1,4 +1,4 @@
-"""An agent whose task types misbehave on order. Real worker processes run it; it needs nothing but its parameters."""
+"""An agent whose task types misbehave on order, for real worker processes to run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def until_file(task: Any, parameters: dict[str, Any]) -> str:
 
 @agent.task("exclusive", exclusive=True)
 def exclusive(task: Any, parameters: dict[str, Any]) -> str:
-    """Run until somebody makes the file, beside a process of its own whose pid it leaves in `pid_path`."""
+    """Run until somebody makes the file, beside a process whose pid it leaves in `pid_path`."""
     child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
     _leave(parameters["pid_path"], child.pid)
     while not Path(parameters["path"]).exists():
@@ -89,7 +89,7 @@ def leave(task: Any, parameters: dict[str, Any]) -> None:
 
 @agent.task("die")
 def die(task: Any, parameters: dict[str, Any]) -> None:
-    """Die as the kernel's memory killer would have it, beside a process of its own whose pid it leaves behind."""
+    """Die as the kernel's memory killer would have it, beside a process whose pid it leaves behind."""
     if "pid_path" in parameters:
         _leave(parameters["pid_path"], _stubborn().pid)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -146,7 +146,8 @@ def chatter(task: Any, parameters: dict[str, Any]) -> str:
 
 
 def _stubborn() -> subprocess.Popen[bytes]:
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    code = f"{ignore}; print(flush=True); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()

@@ -73,13 +73,8 @@ class Worker:
         except psutil.NoSuchProcess:
             everyone = []
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.send_signal(signal.SIGCONT)
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(STOP_SECONDS)
+            self.process.kill()
+            self.process.wait(STOP_SECONDS)
         for child in everyone:
             if child.is_running():
                 child.kill()
