@@ -143,7 +143,7 @@ class TaskSchema(AcceptedSchema):
 
 
 class SubmittedSchema(TaskSchema):
-    """A submission's answer: the members of the acceptance; with `?wait`, the full task."""
+    """A submission's answer: the members of Accepted; with `?wait`, those of Task."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
