@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from config.logging import configure
-from config.settings import load, load_log_options
+from config.settings import load
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -100,7 +100,6 @@ def up(
     from config.up import stack_options  # noqa: PLC0415 - only this command runs servers
     from orchestrator.local.stack import run  # noqa: PLC0415
 
-    configure(load_log_options(os.environ), service="up")
     run(
         stack_options(
             os.environ,

@@ -136,11 +136,6 @@ def load(environ: Mapping[str, str]) -> Settings:
     return Settings(*read(*SECTIONS, environ=with_redis_url(environ), also=problems))
 
 
-def load_log_options(environ: Mapping[str, str]) -> LogOptions:
-    """Return how to log, for a command that needs no other setting. Raises SettingsError."""
-    return read(LogOptions, environ=environ)[0]
-
-
 def known_names() -> set[str]:
     """Return the name of every setting there is."""
     return {row.name for row in settings_table()}

@@ -131,28 +131,33 @@ class Supervisor:
         del self._children[program.name]
 
     def stop(self, stages: Sequence[tuple[Iterable[str], float]]) -> None:
-        """Stop the programs stage by stage, each within its seconds, then kill what is left.
+        """Stop the programs stage by stage; who is late has until the last stage, then it is killed.
 
-        Asked once more meanwhile, it kills at once.
+        The next stage begins when all have ended, or when the seconds of this one are over. Asked to stop
+        once more meanwhile, it kills at once.
         """
         self._stopping = True
         patience = max(1, self._stop_asked)
         for child in self._children.values():
             child.due_at = None
-        for names, seconds in stages:
+        asked: list[Child] = []
+        for number, (names, seconds) in enumerate(stages, start=1):
+            if number == len(stages):
+                self._kill(asked)
             stage = [self._children[name] for name in names if name in self._children]
+            asked += stage
             for child in stage:
                 if child.process is not None:
                     child.process.send_signal(child.program.stop_signal)
             deadline = time.monotonic() + seconds
-            while _any_runs(stage) and time.monotonic() < deadline and self._stop_asked <= patience:
+            while _any_runs(asked) and time.monotonic() < deadline and self._stop_asked <= patience:
                 self.step(POLL_SECONDS)
-            self._kill(stage)
         self._kill(list(self._children.values()))
 
     def _kill(self, children: list[Child]) -> None:
         for child in children:
             if child.process is not None:
+                self.terminal.line("orchestrator", f"{child.name} did not stop in time: killed".encode())
                 kill_rest(child.program, child.process.pid)
         deadline = time.monotonic() + KILL_SECONDS
         while _any_runs(children) and time.monotonic() < deadline:
