@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from orchestrator.tasks.state import Publishable
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
+    import signal
+
     from tests.support.redis import RedisServer
 
 ROOT = Path(__file__).parents[2]
