@@ -18,8 +18,10 @@ WITHIN = 20.0
 
 
 def attempts(cluster: Cluster, task_id: str) -> list[tuple[Any, ...]]:
-    columns = "number, outcome, error_type, execution_time_ms"
-    query = f"SELECT {columns} FROM attempts WHERE task_id = %s ORDER BY number"
+    query = (
+        "SELECT number, outcome, error_type, execution_time_ms FROM attempts"
+        " WHERE task_id = %s ORDER BY number"
+    )
     return cluster.postgres.run(query, (task_id,), database=cluster.database)
 
 
