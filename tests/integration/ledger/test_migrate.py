@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from orchestrator.errors import LedgerConflictError, SchemaMismatchError
 from orchestrator.ledger import migrate as migrations
@@ -72,3 +73,13 @@ def test_two_migrations_do_not_meet(
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('orchestrator migrate'))"))
         with pytest.raises(LedgerConflictError):
             migrate(ledger_options)
+
+
+def test_a_schema_can_be_taken_back_and_made_again(ledger: Ledger, ledger_options: LedgerOptions) -> None:
+    with ledger.transaction(60) as connection:
+        command.downgrade(migrations._config(connection), "base")
+        names = inspect(connection).get_table_names()
+    assert names == ["alembic_version"]
+
+    assert migrate(ledger_options) == expected_revision()
+    require_schema(ledger)

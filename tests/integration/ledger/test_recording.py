@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from orchestrator.errors import LedgerDataError
-from orchestrator.ledger.executions import end_attempts_lost, write_attempts
+from orchestrator.ledger.executions import end_attempts_lost, write_attempts, write_logs
 from orchestrator.ledger.recording import (
     Position,
     lock_tasks,
@@ -54,6 +54,13 @@ def test_a_thousand_rows_are_locked_and_written_in_a_statement_each(ledger: Ledg
             f"token-{number}",
             f'{{"number": {number}}}',
         )
+
+
+def test_nothing_to_write_is_nothing_written(ledger: Ledger) -> None:
+    with ledger.transaction() as connection:
+        assert write_tasks(connection, []) == set()
+        write_attempts(connection, [])
+        write_logs(connection, [])
 
 
 def test_a_state_is_the_row_as_it_is_locked(ledger: Ledger) -> None:
