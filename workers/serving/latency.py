@@ -78,6 +78,7 @@ def describe_run(trace: Trace, run: Run, limits: dict[str, float]) -> dict[str, 
     return {
         "makespan_seconds": makespan,
         "seconds_after_last_arrival": makespan - float(trace.arrivals[-1]),
+        "waiting_at_last_arrival": int(np.count_nonzero(run.admitted > trace.arrivals[-1])),
         "throughput": {
             "requests_per_second": len(trace) / makespan,
             "generated_tokens_per_second": generated / makespan,

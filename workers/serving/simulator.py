@@ -56,7 +56,7 @@ class Run:
 
 
 def simulate(trace: Trace, cost: CostModel, limits: ServerLimits) -> Run:
-    """Run the whole trace. No request may need more KV entries than there are."""
+    """Run the whole trace. Raises ValueError for a request that needs more KV entries than there are."""
     server = _Server(trace, cost, limits)
     arrivals, departures, count = server.arrivals, server.departures, len(trace)
     while server.next < count or departures:
@@ -64,8 +64,10 @@ def simulate(trace: Trace, cost: CostModel, limits: ServerLimits) -> Run:
             server.prefill()
         elif departures:
             server.decode()
-        else:
+        elif arrivals[server.next] > server.clock:
             server.clock = arrivals[server.next]
+        else:
+            raise ValueError(f"request {server.next} needs more KV entries than the server has")
     return Run(
         np.frombuffer(server.admitted),
         np.frombuffer(server.first_token),

@@ -26,7 +26,6 @@ RULE = (
     "tokens per second; of these the lowest p99 time to first token, then the lowest p99 time per token, "
     "then the smallest batch limit"
 )
-_FULL = 0.99
 POLICY = "continuous batching, first come first served, prefill before decode, no preemption"
 
 
@@ -132,14 +131,12 @@ def _notes(runs: list[dict[str, Any]]) -> list[str]:
             f"batch limit {unreached['batch_limit']} is never reached (at most {unreached['peak_running']} "
             "requests run at once), so larger ones lead to the same run"
         )
-    late = [
-        run["batch_limit"] for run in runs if run["utilization"] > _FULL and run["queue_seconds"]["p50"] > 0
-    ]
-    if late:
-        listed = ", ".join(map(str, late))
+    behind = [run["batch_limit"] for run in runs if run["waiting_at_last_arrival"] > run["batch_limit"]]
+    if behind:
+        listed = ", ".join(map(str, behind))
         notes.append(
-            f"with batch limit {listed} the server is busy more than {_FULL:.0%} of the time "
-            "and most requests queue: their times grow with the length of the trace"
+            f"with batch limit {listed} more than a whole batch still waits when the last request arrives: "
+            "the server is behind there, and a longer trace may show longer times"
         )
     return notes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,6 +13,7 @@ MAX_SECONDS = 4_000_000_000
 MAX_TOKENS = 10_000_000
 """Longest context or answer of one request."""
 _SHOWN_CHARACTERS = 60
+_SHOWN_BELOW = 10**18
 _CACHED = 16_384
 _MAX_DIGITS = 9
 _LAST_SECOND = 59
@@ -34,7 +34,7 @@ def shown(value: Any) -> str:
         return repr(value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…")
     if value is None or isinstance(value, bool):
         return repr(value)
-    if isinstance(value, float):
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _SHOWN_BELOW):
         return repr(value)
     return "a number of many digits" if isinstance(value, int) else f"a {type(value).__name__}"
 
@@ -63,12 +63,7 @@ def seconds_nanoseconds(value: Any) -> int:
     """Return seconds since any fixed moment (0 to MAX_SECONDS; a JSON number or its text) as nanoseconds."""
     if isinstance(value, str) and _SECONDS.fullmatch(value):
         value = float(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not 0 <= value <= MAX_SECONDS
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:
         raise FieldError(f"{shown(value)} is not a number of seconds from 0 to {MAX_SECONDS}; correct it")
     return round(value * NANOSECONDS)
 
@@ -80,11 +75,12 @@ def looks_like_seconds(value: Any) -> bool:
 
 def token_count(value: Any) -> int:
     """Return a whole number of 1 to MAX_TOKENS, given as a JSON integer or as its text."""
+    count = value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
+        count = int(value)
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_TOKENS:
         raise FieldError(
             f"{shown(value)} is not a whole number of tokens from 1 to {MAX_TOKENS}; correct it, or leave "
             "the row out"
         )
-    return value
+    return count
