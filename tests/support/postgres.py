@@ -201,16 +201,17 @@ def _free_port() -> int:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A server that all tests share: leave it as it was."""
-    yield from _server()
+    yield from run_server()
 
 
 @pytest.fixture
 def own_postgres_server() -> Iterator[PostgresServer]:
     """A server of the test's own, to freeze, stop and kill."""
-    yield from _server()
+    yield from run_server()
 
 
-def _server() -> Iterator[PostgresServer]:
+def run_server() -> Iterator[PostgresServer]:
+    """Run a server, for a fixture to yield from."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     server = PostgresServer(folder)
     try:

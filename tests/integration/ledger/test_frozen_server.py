@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from orchestrator.errors import CommitUnknownError, LedgerUnavailableError
 from orchestrator.ledger.engine import Ledger
+from tests.support.postgres import run_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,15 @@ TIMEOUT_SECONDS = 1.0
 POOL_SIZE = 4
 
 
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[PostgresServer]:
+    yield from run_server()
+
+
 @pytest.fixture
-def server(own_postgres_server: PostgresServer) -> Iterator[PostgresServer]:
-    yield own_postgres_server
-    own_postgres_server.thaw()
+def server(module_server: PostgresServer) -> Iterator[PostgresServer]:
+    yield module_server
+    module_server.thaw()
 
 
 @pytest.fixture(params=["tcp", "socket"])
@@ -99,7 +105,8 @@ def test_connecting_to_a_frozen_server_is_bounded(server: PostgresServer, ledger
 
 def test_freezing_inside_commit_leaves_the_end_unknown(server: PostgresServer, ledger: Ledger) -> None:
     with ledger.transaction() as connection:
-        connection.execute(text("CREATE TABLE sample (id int)"))
+        connection.execute(text("CREATE TABLE IF NOT EXISTS sample (id int)"))
+        connection.execute(text("TRUNCATE sample"))
 
     began = time.monotonic()
     with pytest.raises(CommitUnknownError), ledger.transaction() as connection:  # noqa: PT012 - the end of the block
