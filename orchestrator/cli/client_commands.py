@@ -36,6 +36,8 @@ P = ParamSpec("P")
 
 DEFAULT_WAIT_SECONDS = 300.0
 MAX_CELL_CHARACTERS = 200
+LEAST_WIDTHS = {"task": 36, "status": 9, "type": 12, "agent": 8}
+PIPE_WIDTH = 400
 
 
 class ExitCode(IntEnum):
@@ -194,7 +196,7 @@ def tasks(
     if as_json:
         click.echo(json.dumps({"tasks": [task.raw for task in found], "count": len(found)}))
     else:
-        columns = ("task", "type", "status", "agent", "attempt", "created", "waiting for / error")
+        columns = ("task", "type", "status", "agent", "created", "waiting for / error")
         _print_table(columns, [_task_cells(task) for task in found])
     return ExitCode.DONE
 
@@ -259,7 +261,13 @@ def _show(task: Task, *, as_json: bool) -> None:
         _add_line(table, name, task.raw.get(name))
     for name in ("completed_at", "attempt", "progress", "waiting_for", "error_code", "error", "result"):
         _add_line(table, name, task.raw.get(name))
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Return the terminal; what goes into a file or a pipe is not cut to a terminal's width."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def _add_line(table: Table, name: str, value: Any) -> None:
@@ -269,16 +277,18 @@ def _add_line(table: Table, name: str, value: Any) -> None:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=LEAST_WIDTHS.get(column))
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    Console().print(table)
+        table.add_row(*(_cell(value.replace("\n", " ")) for value in row))
+    _console().print(table)
 
 
 def _cell(value: str, *, limit: int | None = MAX_CELL_CHARACTERS) -> Text:
     """Return text that is shown as it is: no markup, no control characters."""
     cut = value if limit is None or len(value) <= limit else value[:limit] + "…"
-    return Text(_printable(cut), style=_COLOURS.get(value, ""), overflow="fold")
+    return Text(_printable(cut), style=_COLOURS.get(value, ""))
 
 
 def _printable(text: str) -> str:
@@ -291,7 +301,6 @@ def _task_cells(task: Task) -> tuple[str, ...]:
         f"{task.agent_type}.{task.task_type}",
         str(task.status),
         task.agent_id or "",
-        str(task.attempt),
         (task.created_at or "")[:19],
         task.waiting_for or task.error or "",
     )

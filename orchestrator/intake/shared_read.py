@@ -44,10 +44,6 @@ class SharedRead(Generic[T]):
         """Return what was read last, however old, without reading."""
         return self._value[0] if self._value else None
 
-    def forget(self) -> None:
-        """Make the next `get` read."""
-        self._begun_at = float("-inf")
-
     def _get(self, not_before: float) -> T:
         if self._value and self._begun_at >= not_before:
             return self._value[0]
