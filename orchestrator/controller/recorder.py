@@ -123,12 +123,12 @@ class Recorder:
             raise
 
     def _apply(self, batch: Batch, entries: Sequence[Entry]) -> tuple[RecorderReport, list[Folded]]:
-        """Apply entries in one transaction; where a value cannot be stored, halve until it stands alone."""
+        """Apply entries in one transaction; where one cannot be applied, halve until it stands alone."""
         try:
             report, folded = self._transaction(batch, entries)
-        except LedgerDataError as error:
+        except (LedgerDataError, ValueError, TypeError, LookupError, AttributeError) as error:
             if len(entries) == 1:
-                return self._set_aside(batch, entries[0], str(error))
+                return self._set_aside(batch, entries[0], f"{type(error).__name__}: {error}")
             middle = len(entries) // 2
             first, folded_first = self._apply(batch, entries[:middle])
             second, folded_second = self._apply(batch, entries[middle:])

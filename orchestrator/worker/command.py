@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import socket
 import sys
 from pathlib import Path
@@ -18,9 +19,19 @@ DEFAULT_CONCURRENCY = 2
 MAX_CONCURRENCY = 256
 
 
+def _require_name(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,128}", name):
+        raise click.BadParameter("a name is 1 to 128 characters of A-Z, a-z, 0-9, '_', '.', '-'")
+    return name
+
+
 @click.command()
 @click.argument("target", metavar="MODULE:ATTRIBUTE")
-@click.option("--name", help="Name of this agent, unique among the live ones; by default its type and host.")
+@click.option(
+    "--name",
+    callback=_require_name,
+    help="Name of this agent, unique among the live ones; by default its type and host.",
+)
 @click.option(
     "--concurrency",
     type=click.IntRange(1, MAX_CONCURRENCY),

@@ -11,7 +11,9 @@ that child.
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 import struct
 import tempfile
 from dataclasses import dataclass
@@ -134,11 +136,9 @@ class SlotTable:
     def spool(self, index: int, report: bytes) -> None:
         """Hand the outcome over to the main process, which sends it when Redis is back."""
         slot = self.read(index)
-        spool = self._spools[index]
-        spool.seek(0)
-        spool.truncate()
-        spool.write(report)
-        spool.flush()
+        written = os.pwrite(self._spools[index].fileno(), report, 0)
+        if written < len(report):
+            raise OSError(errno.ENOSPC, "the outcome does not fit into the temporary folder")
         values = (int(slot.exclusive), slot.pid, slot.delivery, len(report), slot.hard_deadline)
         texts = (slot.task_id.encode(), slot.token.encode(), slot.doom_token.encode())
         _SLOT.pack_into(self._memory, self._at(index), SlotState.HELD, slot.doom, *values, *texts)
@@ -146,9 +146,7 @@ class SlotTable:
 
     def read_spool(self, slot: Slot) -> bytes:
         """Return the outcome that a child handed over."""
-        spool = self._spools[slot.index]
-        spool.seek(0)
-        return spool.read(slot.spool_bytes)
+        return os.pread(self._spools[slot.index].fileno(), slot.spool_bytes, 0)
 
     def doom(self, slot: Slot, why: Doom) -> None:
         """Tell the child of this run to stop it, and why. The first reason stays."""
@@ -181,6 +179,12 @@ class SlotTable:
     def in_use(self) -> list[Slot]:
         """Return every slot that holds a run or an unsent outcome."""
         return list(self._each_in_use())
+
+    def close(self) -> None:
+        """Let memory and files go."""
+        self._memory.close()
+        for spool in self._spools:
+            spool.close()
 
     def _each_in_use(self) -> Iterator[Slot]:
         for index in range(self.size):

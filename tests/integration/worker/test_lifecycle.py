@@ -229,3 +229,16 @@ def test_children_are_bound_to_their_worker_s_life(stage: Stage) -> None:
 
     wait_for(lambda: not is_running(child), within=3, what="the end of the child")
     assert stage.client.hget(keys.task_key(str(item.id)), "s") == "held"
+
+
+def test_an_agent_reaches_redis_through_a_unix_socket(stage: Stage) -> None:
+    stage.start_worker("probe-1", REDIS_URL=stage.server.socket_url)
+
+    assert stage.wait_end(stage.submit("echo"))["e"] == "completed"
+
+
+def test_a_name_that_no_queue_could_bear_is_refused(stage: Stage) -> None:
+    worker = stage.start_worker("a:b", wait=False)
+
+    assert worker.wait() == EXIT_USAGE
+    assert "a name is 1 to 128 characters of" in worker.log
