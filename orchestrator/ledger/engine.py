@@ -27,7 +27,7 @@ from orchestrator.errors import (
     LedgerUnavailableError,
     SettingsError,
 )
-from orchestrator.ledger.deadline import bound_waits, socket_deadline
+from orchestrator.ledger.deadline import DeadlinePassedError, bound_waits, socket_deadline
 from orchestrator.ledger.failures import translate_error
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Ledger:
     """The way to PostgreSQL of one process, for threads, or for greenlets with a `deadline` that cuts them.
 
     `deadline(seconds)` is a context manager that interrupts its block when the time is up, by raising itself
-    (as `gevent.Timeout` does) or a TimeoutError. The default bounds psycopg2's waits in ordinary threads.
+    (as `gevent.Timeout` does) or DeadlinePassedError. The default bounds psycopg2 in ordinary threads.
     """
 
     def __init__(
@@ -150,7 +150,6 @@ class _Use:
             raise LedgerDataError("a statement of this transaction failed, so nothing of it can be committed")
         self.committing = True
         self.connection.commit()
-        self.committing = False
         self.connection.close()
         self._connected = False
 
@@ -182,7 +181,7 @@ class _Use:
 
     def is_deadline(self, error: BaseException) -> bool:
         """Whether `error` says that the time is up."""
-        return error is self._limit or isinstance(error, TimeoutError)
+        return error is self._limit or isinstance(error, DeadlinePassedError)
 
     def unavailable(self, reason: str) -> LedgerUnavailableError:
         """Return the error for a failure now: what broke inside COMMIT may have happened."""

@@ -89,9 +89,10 @@ def test_values_that_cannot_be_stored_are_named_as_such(
         connection.execute(text(statement), values)
 
 
-def test_a_value_error_of_the_block_is_its_own(ledger: Ledger) -> None:
-    with pytest.raises(ValueError, match="not the ledger's"), ledger.transaction():
-        raise ValueError("not the ledger's")
+@pytest.mark.parametrize("kind", [ValueError, TimeoutError, ConnectionError])
+def test_an_error_of_the_block_is_its_own(ledger: Ledger, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="not the ledger's"), ledger.transaction():
+        raise kind("not the ledger's")
 
 
 def test_a_lock_is_waited_for_only_half_the_time(postgres_server: PostgresServer, database: str) -> None:
