@@ -74,5 +74,5 @@ def mixed_batch(blocks: NDArray[np.int64], block_count: int, probability: float)
     """
     mean, margin = float(blocks.mean()), NormalDist().inv_cdf(probability) * float(blocks.std())
     root = (sqrt(margin * margin + 4 * mean * block_count) - margin) / (2 * mean)
-    batch = int(root * root)
+    batch = min(int(root * root), block_count)
     return batch if batch >= MIN_MIXED_BATCH else None

@@ -23,6 +23,12 @@ class CostModel:
     decode_seconds_per_context_token: float
 
     @property
+    def prefill_takes_time(self) -> bool:
+        """Whether a prefill iteration takes longer than no time at all."""
+        per_token = self.prefill_seconds_per_token + self.prefill_seconds_per_token_squared
+        return self.prefill_base_seconds + per_token > 0
+
+    @property
     def decode_takes_time(self) -> bool:
         """Whether a decode iteration takes longer than no time at all."""
         per_sequence = self.decode_seconds_per_sequence + self.decode_seconds_per_context_token

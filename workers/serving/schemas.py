@@ -188,10 +188,13 @@ class Cost(Schema):
     )
 
     @validates_schema(skip_on_field_errors=True)
-    def decoding_takes_time(self, data: dict[str, Any], **_: Any) -> None:
+    def work_takes_time(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a server that generates tokens in no time."""
-        if not CostModel(**data).decode_takes_time:
-            raise ValidationError("at least one decode coefficient must be above 0", "decode_base_seconds")
+        cost = CostModel(**data)
+        if not cost.prefill_takes_time:
+            raise ValidationError("a prefill coefficient must be above 0", "prefill_seconds_per_token")
+        if not cost.decode_takes_time:
+            raise ValidationError("a decode coefficient must be above 0", "decode_base_seconds")
 
 
 class Limits(Schema):

@@ -76,7 +76,8 @@ def token_by_token(requests: Requests, cost: CostModel, limits: ServerLimits) ->
     """Return the outcome of a server that is stepped through every single iteration."""
     count = len(requests)
     admitted, first_token, finished = [0.0] * count, [0.0] * count, [0.0] * count
-    waiting, running, clock = list(range(count)), {}, 0.0
+    waiting, clock = list(range(count)), 0.0
+    running: dict[int, int] = {}
     while waiting or running:
         chosen: list[int] = []
         for request in waiting:

@@ -27,7 +27,8 @@ def plan(trace: list[list[int]], **changes: Any) -> dict[str, Any]:
         "trace": trace,
         **changes,
     }
-    return agent.run("optimize_kv_cache", parameters)
+    result: dict[str, Any] = agent.run("optimize_kv_cache", parameters)
+    return result
 
 
 def pairs(count: int, seed: int) -> list[list[int]]:

@@ -6,17 +6,23 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from math import ceil
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import workers.performance
+from orchestrator.context import TaskContext
+from orchestrator.parameters import load_parameters
 from tests.unit.workers.billing import PROJECT, real_data
 from tests.unit.workers.performance.serving import lindley
 from workers.performance import agent
 from workers.serving.cost_model import CostModel
+from workers.serving.schemas import MAX_CHOICES
+from workers.serving.table import REPORTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +71,19 @@ def test_importing_the_agent_builds_no_celery_application_and_reads_no_environme
         "assert 'celery' not in vars(workers.performance.agent)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("task_type", ["optimize_kv_cache", "tune_inference"])
+def test_progress_rises_through_reading_and_computing(tmp_path: Path, task_type: str) -> None:
+    body = json.loads((PROJECT / "examples" / "performance" / f"{task_type}.json").read_text())
+    seen: list[float] = []
+    reporter = SimpleNamespace(progress=lambda fraction, _message: seen.append(fraction))
+    declared = agent.find(task_type)
+    task = replace(TaskContext.offline(60, {}), reporter=reporter)
+    declared.handler(task, load_parameters(declared.schema, body["parameters"]))
+
+    assert seen == sorted(seen)
+    assert 1 < len(seen) <= REPORTS + MAX_CHOICES
 
 
 def test_module_has_no_attribute_but_its_own() -> None:

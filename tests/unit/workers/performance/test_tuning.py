@@ -10,8 +10,9 @@ import pytest
 from orchestrator import PermanentError
 from tests.unit.workers.performance.serving import lindley, random_requests
 from workers.performance import agent
+from workers.serving import tuning
 from workers.serving.cost_model import CostModel
-from workers.serving.tuning import MAX_SIMULATED_REQUESTS, choose
+from workers.serving.tuning import choose
 
 COEFFICIENTS = {
     "prefill_seconds_per_token": 1e-4,
@@ -24,7 +25,10 @@ COST = CostModel(prefill_base_seconds=0.0, prefill_seconds_per_token_squared=0.0
 
 def tune(requests: list[Any], **changes: Any) -> dict[str, Any]:
     trace = [list(request) for request in requests]
-    return agent.run("tune_inference", {"trace": trace, "cost_model": COEFFICIENTS, **changes})
+    result: dict[str, Any] = agent.run(
+        "tune_inference", {"trace": trace, "cost_model": COEFFICIENTS, **changes}
+    )
+    return result
 
 
 def run_of(batch: int, rate: float, ttft: float, *, exceeded: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -156,23 +160,34 @@ def test_request_that_can_never_run_is_refused_with_its_row() -> None:
         tune([(5.0, 1, 1), (1.0, 100, 10)], kv_capacity_tokens=100)
 
 
-def test_kv_capacity_bounds_the_batch() -> None:
-    result = tune([(0.0, 90, 10)] * 40, kv_capacity_tokens=350, batch_limits=[64])
+@pytest.mark.parametrize(("capacity", "running"), [(399, 3), (400, 4), (100, 1)])
+def test_kv_capacity_bounds_the_batch(capacity: int, running: int) -> None:
+    result = tune([(0.0, 90, 10)] * 40, kv_capacity_tokens=capacity, batch_limits=[64])
 
-    assert result["runs"][0]["peak_running"] == 3
+    assert result["runs"][0]["peak_running"] == running
 
 
-def test_more_work_than_is_bounded_is_refused() -> None:
+def test_last_free_entries_are_given_to_a_request_that_comes_later() -> None:
+    """The second needs just what the first leaves, so it is admitted at the end of an iteration, not after."""
+    result = tune([(0.0, 90, 10), (0.015, 40, 60)], kv_capacity_tokens=200, batch_limits=[64])
+
+    assert result["runs"][0]["peak_running"] == 2
+
+
+def test_more_work_than_is_bounded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = list(range(1, 33))
-    assert MAX_SIMULATED_REQUESTS // len(limits) < 1_000_000
     with pytest.raises(PermanentError, match="holds more than 10000 rows"):
         tune([(0.0, 1, 1)] * 10_001, batch_limits=limits)
+    monkeypatch.setattr(tuning, "MAX_SIMULATED_REQUESTS", 95)
+    with pytest.raises(PermanentError, match="3 requests times 32 batch limits are more than 95; give fewer"):
+        tune([(0.0, 1, 1)] * 3, batch_limits=limits)
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"cost_model": {"prefill_seconds_per_token": 1, "decode_base_seconds": 0}}, "must be above 0"),
+        ({"cost_model": {"prefill_seconds_per_token": 1, "decode_base_seconds": 0}}, "a decode coefficient"),
+        ({"cost_model": {"prefill_seconds_per_token": 0, "decode_base_seconds": 1}}, "a prefill coefficient"),
         ({"cost_model": {**COEFFICIENTS, "decode_base_seconds": -1}}, "must be 0, or from"),
         ({"cost_model": {**COEFFICIENTS, "decode_base_seconds": float("nan")}}, "Special numeric values"),
         ({"cost_model": {"decode_base_seconds": 1}}, "prefill_seconds_per_token"),
