@@ -52,6 +52,7 @@ def submission_schema(
         delay_seconds = Duration(low=0, high=YEAR_SECONDS, **NULLABLE)
         run_at = Timestamp(**NULLABLE)
         expires_seconds = Duration(low=0.001, high=YEAR_SECONDS, **NULLABLE)
+        callback_url = fields.String(validate=_refuse_callback, **NULLABLE)
         metadata = Metadata(**NULLABLE)
 
         @validates_schema(skip_on_field_errors=False)
@@ -61,9 +62,15 @@ def submission_schema(
 
         @post_load
         def build(self, data: dict[str, Any], **_: Any) -> Submission:
+            data.pop("callback_url")
             return Submission(**data)
 
     return SubmissionSchema()
+
+
+def _refuse_callback(_url: str) -> None:
+    """Older clients send null, which says nothing; an address would be a promise that nobody keeps yet."""
+    raise ValidationError("completion callbacks are not offered yet: use ?wait= or read the task")
 
 
 class WaitQuery(Schema):

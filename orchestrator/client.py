@@ -204,7 +204,7 @@ class Client:
             "metadata": dict(metadata) if metadata else None,
         }
         given = {name: value for name, value in body.items() if value is not None}
-        return self._task(self._call("POST", "/tasks", json=given, held_seconds=wait_seconds))
+        return self._task(self._call("POST", "/tasks", body=given, held_seconds=wait_seconds))
 
     def get(self, task_id: str, *, wait_seconds: float = 0) -> Task:
         """Return a task. Raises NotFoundError."""
@@ -290,20 +290,27 @@ class Client:
         path: str,
         *,
         params: list[tuple[str, str]] | None = None,
-        json: Any = None,
+        body: dict[str, Any] | None = None,
         held_seconds: float = 0,
     ) -> dict[str, Any]:
         query = [*(params or []), *([("wait", f"{held_seconds:g}")] if held_seconds else [])]
         timeout = httpx.Timeout(self._answer_seconds + held_seconds, connect=CONNECT_SECONDS)
         try:
             response = self._http.request(
-                method, path, params=httpx.QueryParams(tuple(query)), json=json, timeout=timeout
+                method, path, params=httpx.QueryParams(tuple(query)), timeout=timeout, **_encoded(body)
             )
         except httpx.TimeoutException as error:
             raise UnavailableError(f"no answer from {self._http.base_url} in time") from error
         except httpx.HTTPError as error:
             raise UnavailableError(f"cannot speak to {self._http.base_url}: {error}") from error
         return _read(response)
+
+
+def _encoded(body: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the body as ASCII JSON, which carries every text that Python can hold; httpx's own cannot."""
+    if body is None:
+        return {}
+    return {"content": json.dumps(body, allow_nan=False), "headers": {"Content-Type": "application/json"}}
 
 
 def locate(

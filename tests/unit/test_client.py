@@ -58,6 +58,14 @@ def test_submission_sends_only_what_is_given_and_shows_the_key() -> None:
     assert (task.task_id, task.status, task.ended) == ("t-1", Status.QUEUED, False)
 
 
+def test_a_text_that_is_no_utf_8_is_sent_as_it_is() -> None:
+    client, requests = answering(httpx.Response(201, json=TASK))
+
+    client.submit("cost", "analyze_cost", {"note": "half a pair \ud800"})
+
+    assert json.loads(requests[0].content)["parameters"] == {"note": "half a pair \ud800"}
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

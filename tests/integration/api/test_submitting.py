@@ -56,6 +56,7 @@ def test_silence_takes_the_capabilitys_defaults_and_null_and_zero_are_silence(
     api: ApiProcess, shared_ledger: Ledger
 ) -> None:
     silent = {"priority": 0, "timeout_seconds": 0, "max_retries": None, "agent_id": None, "metadata": None}
+    silent["callback_url"] = None
     response = api.http.post(
         "/tasks",
         json={"agent_type": "probe", "task_type": "greet", "parameters": {"name": "Ada"}, **silent},
@@ -63,6 +64,15 @@ def test_silence_takes_the_capabilitys_defaults_and_null_and_zero_are_silence(
 
     row = read_row(shared_ledger, response.json()["task_id"])
     assert (row.priority, row.timeout_seconds, row.max_retries, row.metadata) == (5, 77, 3, {})
+
+
+def test_a_callback_is_refused_rather_than_forgotten(api: ApiProcess) -> None:
+    response = api.http.post(
+        "/tasks", json={"agent_type": "probe", "task_type": "anything", "callback_url": "http://example.org/"}
+    )
+
+    assert response.status_code == 422
+    assert "callback_url" in response.json()["errors"]
 
 
 def test_zero_retries_are_not_silence(api: ApiProcess, shared_ledger: Ledger) -> None:
