@@ -10,17 +10,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from orchestrator.ledger import schema
 from orchestrator.ledger.arrays import columns_of, unnest
-from orchestrator.ledger.catalogue import (
-    AgentRow,
-    CapabilityRow,
-    agent_known,
-    live_agents,
-    mark_agent_left,
-    read_catalogue,
-    upsert_agent,
-    upsert_capabilities,
-)
-from orchestrator.ledger.executions import end_attempts_lost, write_attempts, write_logs
 from orchestrator.ledger.guards import TERMINAL_SQL, UNFINISHED_SQL, move_pairs_sql
 from orchestrator.ledger.text import MAX_ENTRY, MAX_ERROR, MAX_NAME, storable
 from orchestrator.tasks.state import TaskState
@@ -30,26 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection
-
-__all__ = [
-    "AgentRow",
-    "CapabilityRow",
-    "Position",
-    "agent_known",
-    "end_attempts_lost",
-    "live_agents",
-    "lock_tasks",
-    "mark_agent_left",
-    "read_catalogue",
-    "read_position",
-    "reject_event",
-    "upsert_agent",
-    "upsert_capabilities",
-    "write_attempts",
-    "write_logs",
-    "write_position",
-    "write_tasks",
-]
 
 RECORDER = "recorder"
 _tasks = schema.tasks.c
