@@ -1,4 +1,4 @@
-"""The application agent: `validate_quality` of texts (figures: docs/agents/application.md).
+"""The application agent: `validate_quality` and `detect_regression` (figures: docs/agents/application.md).
 
 orchestrator worker workers.application:agent --name application-1
 celery -A workers.application worker
@@ -8,131 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
-
 from orchestrator import Agent
-from workers.quality.bleu import TOKENIZER_NAMES
 from workers.quality.judgement import Criterion
+from workers.quality.schemas import AUTO, ValidateQuality
 from workers.quality.validation import Choices
 from workers.quality.validation import validate as validate_texts
+from workers.regression.detectable import Plan
+from workers.regression.detection import Question, detect_between, detect_in_sample
+from workers.regression.ranking import Worse
+from workers.regression.schemas import DetectRegression
+from workers.regression.source import load_sample
+from workers.series import data_folder
 
 if TYPE_CHECKING:
     from orchestrator.context import TaskContext
 
-MAX_PAIRS = 10_000
-MAX_REFERENCES = 10
-"""References of one output."""
-MAX_TEXT_CHARACTERS = 100_000
-MAX_ALL_CHARACTERS = 4_000_000
-"""All texts together: the slowest of that size take about a minute."""
-AUTO = "auto"
 TIMEOUT_SECONDS = 300
 MAX_RETRIES = 3
+READING_SHARE = 0.7
+"""Part of a long run that reading the values takes, for progress."""
 
 agent = Agent("application", version="1.0.0")
-
-_text = validate.Length(max=MAX_TEXT_CHARACTERS)
-
-
-class References(fields.Field[list[str]]):
-    """One reference text, or a list of equally good ones."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[str]:
-        texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise ValidationError("give a text or a list of texts")
-        if not 1 <= len(texts) <= MAX_REFERENCES:
-            raise ValidationError(f"give 1 to {MAX_REFERENCES} references for an output")
-        for text in texts:
-            _text(text)
-        return texts
-
-
-class Thresholds(Schema):
-    """The least score of each metric that is good enough."""
-
-    exact_match = fields.Float(
-        allow_nan=False,
-        validate=validate.Range(0, 1),
-        metadata={"description": "share of equal outputs, 0 to 1"},
-    )
-    token_f1 = fields.Float(
-        allow_nan=False, validate=validate.Range(0, 1), metadata={"description": "mean F1 over words, 0 to 1"}
-    )
-    rouge_l = fields.Float(
-        allow_nan=False, validate=validate.Range(0, 1), metadata={"description": "mean ROUGE-L, 0 to 1"}
-    )
-    bleu = fields.Float(
-        allow_nan=False, validate=validate.Range(0, 100), metadata={"description": "corpus BLEU, 0 to 100"}
-    )
-
-
-class ValidateQuality(Schema):
-    """As many references as outputs; together at most MAX_ALL_CHARACTERS."""
-
-    outputs = fields.List(
-        fields.String(validate=_text),
-        required=True,
-        validate=validate.Length(min=1, max=MAX_PAIRS),
-        metadata={"description": "texts to judge, empty ones included"},
-    )
-    references = fields.List(
-        References(metadata={"type": ["string", "array"], "items": {"type": "string"}}),
-        required=True,
-        validate=validate.Length(min=1, max=MAX_PAIRS),
-        metadata={
-            "description": "for each output, in the same order: a text, or a list of equally good ones"
-        },
-    )
-    thresholds = fields.Nested(
-        Thresholds, load_default=dict, metadata={"description": "least scores; all must be reached to pass"}
-    )
-    criterion = fields.String(
-        load_default=Criterion.ESTIMATE.value,
-        validate=validate.OneOf([item.value for item in Criterion]),
-        metadata={"description": "whether the estimate or its interval's lower bound must reach a threshold"},
-    )
-    match = fields.String(
-        load_default="text",
-        validate=validate.OneOf(["text", "words"]),
-        metadata={"description": "exact match of texts, or of words regardless of case and punctuation"},
-    )
-    bleu_tokenizer = fields.String(
-        load_default=AUTO,
-        validate=validate.OneOf([AUTO, *TOKENIZER_NAMES]),
-        metadata={"description": "of sacreBLEU; auto: char for scripts without spaces, else 13a"},
-    )
-    confidence = fields.Float(
-        load_default=0.95,
-        allow_nan=False,
-        validate=validate.Range(0.5, 0.999),
-        metadata={"description": "coverage of the intervals"},
-    )
-    resamples = fields.Integer(
-        strict=True,
-        load_default=1_000,
-        validate=validate.Range(100, 10_000),
-        metadata={"description": "draws of the bootstrap"},
-    )
-    seed = fields.Integer(
-        strict=True,
-        load_default=0,
-        validate=validate.Range(0, 2**32 - 1),
-        metadata={"description": "of the bootstrap: the same seed, the same intervals"},
-    )
-
-    @validates_schema
-    def same_count(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse unequal counts, and more text than a run may take."""
-        outputs, references = data["outputs"], data["references"]
-        if len(outputs) != len(references):
-            raise ValidationError(f"{len(outputs)} outputs, but {len(references)} references", "references")
-        size = sum(map(len, outputs)) + sum(len(text) for wanted in references for text in wanted)
-        if size > MAX_ALL_CHARACTERS:
-            raise ValidationError(
-                f"{size} characters in all; at most {MAX_ALL_CHARACTERS} are taken: split the pairs",
-                "outputs",
-            )
 
 
 @agent.task(
@@ -157,6 +53,35 @@ def validate_quality(task: TaskContext, parameters: dict[str, Any]) -> dict[str,
         criterion=Criterion(parameters["criterion"]),
     )
     return validate_texts(parameters["outputs"], parameters["references"], choices, task.progress)
+
+
+@agent.task(
+    "detect_regression", schema=DetectRegression, timeout_seconds=TIMEOUT_SECONDS, max_retries=MAX_RETRIES
+)
+def detect_regression(task: TaskContext, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Say whether values got worse: yes, or no at the level asked for, and what a no leaves open.
+
+    Two samples, or a series cut at a known time: Mann-Whitney U. A series: Pettitt's CUSUM of ranks, for one
+    change of level at an unknown time. Both with their variance multiplied by what autocorrelation does to
+    it. Effect: probability of superiority, Cliff's delta (-1 to 1), Hodges-Lehmann shift (in the values'
+    unit). The data folder is read from the environment at every run.
+    """
+    folder = data_folder()
+    question = Question(
+        Plan(parameters["level"], parameters["power"], Worse(parameters["worse"])),
+        minimum_shift=parameters["minimum_shift"],
+        ordered=not parameters["independent"],
+    )
+    if parameters["series"] is not None:
+        sample = load_sample(parameters["series"], folder, name="series")
+        task.progress(READING_SHARE, f"read {len(sample.values)} values")
+        return detect_in_sample(sample, parameters["change_at"], question)
+    baseline, candidate = (
+        load_sample(parameters[name], folder, name=name) for name in ("baseline", "candidate")
+    )
+    task.progress(READING_SHARE, f"read {len(baseline.values)} and {len(candidate.values)} values")
+    finding = detect_between(baseline.values, candidate.values, question)
+    return finding.describe(question, baseline.notes + candidate.notes)
 
 
 def __getattr__(name: str) -> Any:

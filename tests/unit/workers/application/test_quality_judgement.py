@@ -15,8 +15,8 @@ import pytest
 from orchestrator import PermanentError
 from tests.unit.workers.application.test_text_scores import random_texts, validate
 from tests.unit.workers.billing import PROJECT
-from workers.application import MAX_ALL_CHARACTERS, MAX_PAIRS, MAX_TEXT_CHARACTERS
 from workers.quality.bootstrap import exact_proportion_interval, percentile_interval, resampled_sums
+from workers.quality.schemas import MAX_ALL_CHARACTERS, MAX_PAIRS, MAX_TEXT_CHARACTERS
 
 
 def matches(good: int, bad: int, **parameters: Any) -> dict[str, Any]:
