@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,11 @@ class CostModel:
     decode_base_seconds: float
     decode_seconds_per_sequence: float
     decode_seconds_per_context_token: float
+
+    def prompt_seconds(self, context: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what each prompt adds to its prefill iteration."""
+        tokens = context.astype(np.float64)
+        return tokens * (self.prefill_seconds_per_token + self.prefill_seconds_per_token_squared * tokens)
 
     @property
     def prefill_takes_time(self) -> bool:

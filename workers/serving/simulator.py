@@ -85,7 +85,9 @@ class _Server:
         count = len(trace)
         self.arrivals = array("d", trace.arrivals.tobytes())
         self.context = array("q", trace.context.tobytes())
-        self.generated = array("q", trace.generated.tobytes())
+        self.needs = array("q", (trace.context + trace.generated).tobytes())
+        """KV entries at a request's end."""
+        self.prompt_seconds = array("d", cost.prompt_seconds(trace.context).tobytes())
         self.admitted, self.first_token, self.finished = (array("d", bytes(8 * count)) for _ in range(3))
         self.cost = cost
         self.batch_limit = limits.batch
@@ -111,30 +113,26 @@ class _Server:
             return False
         if self.capacity is None:
             return True
-        need = self.context[self.next] + self.generated[self.next]
-        return self.reserved + need <= self.capacity
+        return self.reserved + self.needs[self.next] <= self.capacity
 
     def prefill(self) -> None:
         """Admit the first of the queue and who fits beside it, and give each its first token."""
         first, end = self.next, self._end_of_admission()
-        cost, context, generated, departures = self.cost, self.context, self.generated, self.departures
-        seconds, running = cost.prefill_base_seconds, len(departures) + end - first
-        for request in range(first, end):
-            tokens = context[request]
-            seconds += tokens * (
-                cost.prefill_seconds_per_token + cost.prefill_seconds_per_token_squared * tokens
-            )
+        context, needs, departures = self.context, self.needs, self.departures
+        running = len(departures) + end - first
+        seconds = self.cost.prefill_base_seconds + sum(self.prompt_seconds[first:end])
         begun, self.clock = self.clock, self.clock + seconds
         for request in range(first, end):
             self.admitted[request] = begun
             self.first_token[request] = self.clock
-            answer = generated[request]
-            if answer == 1:
-                self.finished[request] = self.clock
+            entries = context[request] + 1
+            steps = needs[request] - entries
+            if steps:
+                heappush(departures, (self.iteration + steps) << _INDEX_BITS | request)
+                self.entries += entries
+                self.reserved += needs[request]
             else:
-                heappush(departures, (self.iteration + answer - 1) << _INDEX_BITS | request)
-                self.entries += context[request] + 1
-                self.reserved += context[request] + answer
+                self.finished[request] = self.clock
         self.next = end
         self.busy += seconds
         self.area += seconds * running
@@ -146,12 +144,12 @@ class _Server:
         places = self.batch_limit - len(self.departures) - 1
         if not places or end == count or self.arrivals[end] > self.clock:
             return end
-        reserved = self.reserved + self.context[end - 1] + self.generated[end - 1]
+        reserved = self.reserved + self.needs[end - 1]
         tokens = self.context[end - 1]
         last = min(count, end + places)
         while end < last and self.arrivals[end] <= self.clock:
             tokens += self.context[end]
-            reserved += self.context[end] + self.generated[end]
+            reserved += self.needs[end]
             if self.budget is not None and tokens > self.budget:
                 break
             if self.capacity is not None and reserved > self.capacity:
@@ -187,9 +185,9 @@ class _Server:
         departures, past = self.departures, (self.iteration + 1) << _INDEX_BITS
         while departures and departures[0] < past:
             request = heappop(departures) & _INDEX_MASK
-            tokens = self.context[request] + self.generated[request]
-            self.entries -= tokens
-            self.reserved -= tokens
+            needed = self.needs[request]
+            self.entries -= needed
+            self.reserved -= needed
             self.finished[request] = self.clock
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Progress = Callable[[float, str], None]
 
 MAX_SIMULATED_REQUESTS = 10_000_000
-"""Requests of the trace times batch limits: about 40 s of one core."""
+"""Requests of the trace times batch limits: about 30 s of processor time."""
 RULE = (
     "among the batch limits that exceed no limit, those within throughput_tolerance of the most generated "
     "tokens per second; of these the lowest p99 time to first token, then the lowest p99 time per token, "

@@ -79,6 +79,12 @@ def test_unordered_rows_are_sorted_and_equal_times_keep_their_order(tmp_path: Pa
     assert found.notes == ["2 rows arrive before the row above them; the requests were sorted by arrival"]
 
 
+def test_many_equal_times_keep_their_order(tmp_path: Path) -> None:
+    found = load_requests([[1, 1 + n, 1] for n in range(500)] + [[0, 9, 9]], tmp_path, silent)
+
+    assert list(found.rows) == [501, *range(1, 501)]
+
+
 def test_lengths_need_no_column_of_arrivals(tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_text("ContextTokens,GeneratedTokens\n5,6\n")
     found = load_lengths(NAMES, tmp_path, silent)

@@ -168,7 +168,7 @@ def test_kv_capacity_bounds_the_batch(capacity: int, running: int) -> None:
 
 
 def test_last_free_entries_are_given_to_a_request_that_comes_later() -> None:
-    """The second needs just what the first leaves, so it is admitted at the end of an iteration, not after."""
+    """The second needs just what the first leaves, so it joins when an iteration ends, not later."""
     result = tune([(0.0, 90, 10), (0.015, 40, 60)], kv_capacity_tokens=200, batch_limits=[64])
 
     assert result["runs"][0]["peak_running"] == 2
