@@ -78,5 +78,5 @@ def _off_grid_notes(distances: Values, step: float) -> list[str]:
         return []
     farthest = float(np.abs(distances).max()) * step
     return [
-        f"{moved} points are not on a multiple of {step:g} s: moved to the nearest, by {farthest:g} s at most"
+        f"points off the multiples of {step:g} s: {moved}; moved to the nearest, by {farthest:g} s at most"
     ]

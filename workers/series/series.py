@@ -82,7 +82,7 @@ def build_series(microseconds: Sequence[int], values: Sequence[float]) -> Series
     notes: list[str] = []
     distances = np.diff(times)
     if (distances < 0).any():
-        notes.append(f"{int((distances < 0).sum())} points are earlier than the one before: sorted by time")
+        notes.append(f"points earlier than the one before them: {int((distances < 0).sum())}; sorted by time")
         order = np.argsort(times, kind="stable")
         times, numbers = times[order], numbers[order]
         distances = np.diff(times)
@@ -90,13 +90,13 @@ def build_series(microseconds: Sequence[int], values: Sequence[float]) -> Series
     if duplicates:
         times, numbers = _merged(times, numbers)
         distances = np.diff(times)
-        notes.append(f"{duplicates} points repeat a time: each time has the mean of its values")
+        notes.append(f"points that repeat a time: {duplicates}; each time has the mean of its values")
     step = float(np.median(distances)) if len(distances) else None
     gaps = 0 if step is None else int((distances > GAP_STEPS * step).sum())
     if gaps and step is not None:
         longest = float(distances.max()) / MICROSECONDS
         notes.append(
-            f"{gaps} gaps longer than {GAP_STEPS} median steps of {step / MICROSECONDS:g} s, "
+            f"gaps longer than {GAP_STEPS} median steps of {step / MICROSECONDS:g} s: {gaps}, "
             f"the longest of {longest:g} s"
         )
     return Series(
