@@ -91,7 +91,7 @@ def unknown_names(environ: Mapping[str, str], known: Collection[str]) -> list[st
     problems = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=2, cutoff=SIMILAR)
+            near = _near(name, known, count=2, cutoff=SIMILAR)
             problems.append(
                 f"{name} is not a setting" + (f"; did you mean {' or '.join(near)}?" if near else "")
             )
@@ -104,11 +104,18 @@ def refuse_slips(environ: Mapping[str, str], *classes: type[Any]) -> None:
     problems = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in own:
-            near = difflib.get_close_matches(name, own, n=1, cutoff=NEAR)
+            near = _near(name, own, count=1, cutoff=NEAR)
             if near:
                 problems.append(f"{name} is not a setting; did you mean {near[0]}?")
     if problems:
         raise SettingsError(explain(problems))
+
+
+def _near(name: str, known: Collection[str], *, count: int, cutoff: float) -> list[str]:
+    """Return the known names most like this one; the prefix that all share is no likeness."""
+    by_rest = {other.removeprefix(PREFIX): other for other in sorted(known)}
+    rests = difflib.get_close_matches(name.removeprefix(PREFIX), by_rest, n=count, cutoff=cutoff)
+    return [by_rest[rest] for rest in rests]
 
 
 class _MappingEnv(environs.Env):
