@@ -6,7 +6,6 @@ Tracebacks carry no local variables: those may hold secrets.
 from __future__ import annotations
 
 import logging
-import logging.config
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -46,28 +45,16 @@ def configure(options: LogOptions, *, service: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    logging.config.dictConfig(_standard(options, shared))
-
-
-def _standard(options: LogOptions, shared: list[Processor]) -> dict[str, Any]:
-    level = options.level.upper()
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {
-            "one": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder()],
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    *_renderers(options),
-                ],
-            }
-        },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "one"}},
-        "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {name: {"level": "WARNING"} for name in QUIET},
-    }
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(options)],
+        )
+    )
+    logging.basicConfig(level=options.level.upper(), handlers=[handler], force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _renderers(options: LogOptions) -> list[Processor]:

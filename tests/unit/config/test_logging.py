@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def _as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
     yield
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
