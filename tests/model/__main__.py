@@ -1,17 +1,22 @@
-"""Search the protocol whole: with all its rules, and with each one off; print the shortest counterexamples."""
+"""Search the protocol whole, with all its rules and with each one off; print the shortest counterexamples."""
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from tests.model.mixes import SHOWN_BY, WHOLE, Mix
-from tests.model.search import Finding, search
+from tests.model.mixes import SHOWN_BY, WHOLE
+from tests.model.search import search
 from tests.model.world import Rules
+
+if TYPE_CHECKING:
+    from tests.model.mixes import Mix
+    from tests.model.search import Finding
 
 
 def main() -> int:
-    """Return 1 if the protocol breaks with all rules on, or holds without a rule that is said to be needed."""
+    """Return 1 if the protocol breaks with all rules on, or holds without one that is said to be needed."""
     sound = [_show("all rules", Rules(), mix).clean for mix in WHOLE]
     needed = []
     for rule in Rules._fields:

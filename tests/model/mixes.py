@@ -1,4 +1,4 @@
-"""The mixes of faults that the model is searched with, and the mix in which each rule shows what it is for."""
+"""The mixes of faults that the model is searched with, and where each rule shows what it is for."""
 
 from __future__ import annotations
 

@@ -1,12 +1,17 @@
-"""The protocol within a small bound: sound with all its rules, and broken without each one that has its proof here."""
+"""The protocol within a small bound: sound with all its rules, broken without each one."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.model.mixes import NO_FAULT, SHOWN_BY, SMALL, Mix
+from tests.model.mixes import NO_FAULT, SHOWN_BY, SMALL
 from tests.model.search import search
 from tests.model.world import Rules
+
+if TYPE_CHECKING:
+    from tests.model.mixes import Mix
 
 
 @pytest.mark.parametrize("mix", SMALL, ids=[mix.name for mix in SMALL])

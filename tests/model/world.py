@@ -1,8 +1,8 @@
 """One task and everything that can happen to it: the state of the model, its rules, and its budget of faults.
 
-Two agents, any number of reconcilers of which some may be stale, a recorder that lags as long as it likes, and
-an API process that may die between commit and publish. Times do not exist: whatever can happen next may happen
-next.
+Two agents, any number of reconcilers of which some may be stale, a recorder that lags as long as it likes,
+and an API process that may die between commit and publish. Times do not exist: whatever can happen next may
+happen next.
 """
 
 from __future__ import annotations
