@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MILLION = 1_000_000
 MEMORY_LIMIT_MB = 300
 SECONDS = 60
+"""Of processor time: what else runs on the machine does not count."""
 
 
 def test_a_million_points_are_searched_in_bounded_time_and_memory(tmp_path: Path) -> None:
@@ -28,10 +29,10 @@ def test_a_million_points_are_searched_in_bounded_time_and_memory(tmp_path: Path
     code = (
         "import json, resource, sys, time\n"
         "from workers.application import agent\n"
-        "started = time.monotonic()\n"
+        "started = time.process_time()\n"
         "found = agent.run('detect_regression', {'series': {'path': 'long.csv'}})\n"
         "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6\n"
-        "json.dump([found, time.monotonic() - started, peak], sys.stdout)\n"
+        "json.dump([found, time.process_time() - started, peak], sys.stdout)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
