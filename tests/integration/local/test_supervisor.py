@@ -79,6 +79,7 @@ def test_program_that_dies_is_started_again(bench: Bench) -> None:
     supervisor.start(bench.program("one", "import time; print('up', flush=True); time.sleep(600)"))
     supervisor.start(bench.program("two", "import time; time.sleep(600)"))
     first = supervisor.pids()
+    bench.wait_for_line("one", "up\n")
 
     os.kill(first["one"], signal.SIGKILL)
     supervisor.wait_for(
