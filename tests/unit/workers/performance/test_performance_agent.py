@@ -177,12 +177,13 @@ def test_real_trace_obeys_littles_law_and_the_limits(real: list[dict[str, str]])
 
 
 def run_alone(folder: Path, task_type: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return the result and the peak memory (MiB) of a run in a process of its own, bounded in processor time."""
+    """Return the result and the peak memory (MiB) of a run in a process of its own, bounded in time."""
     code = (
-        "import json, resource, sys, time\n"
+        "import json, sys, time\n"
         "from workers.performance import agent\n"
         "result = agent.run(sys.argv[1], json.loads(sys.argv[2]))\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "from tests.support.memory import peak_bytes\n"
+        "peak = peak_bytes() // 2**20\n"
         "json.dump([result, peak, time.process_time()], sys.stdout)\n"
     )
     done = subprocess.run(
