@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PR_SET_PDEATHSIG = 1
+KILL_SECONDS, KILL_LOOK_SECONDS = 1.0, 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,16 @@ def spawn(program: Program) -> subprocess.Popen[bytes]:
 
 
 def kill_rest(program: Program, pid: int) -> None:
-    """Kill what a program left behind: its session, and servers that work in its folder."""
-    left = warden.session_members(pid)
-    if program.folder is not None:
-        left |= warden.servers_in(str(program.folder))
-    warden.send(left, signal.SIGKILL)
+    """Kill what a program left behind, its session and servers that work in its folder, and see it gone."""
+    deadline = time.monotonic() + KILL_SECONDS
+    while time.monotonic() < deadline:
+        left = warden.session_members(pid)
+        if program.folder is not None:
+            left |= warden.servers_in(str(program.folder))
+        if not left:
+            return
+        warden.send(left, signal.SIGKILL)
+        time.sleep(KILL_LOOK_SECONDS)
 
 
 class Warden:
