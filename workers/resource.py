@@ -183,7 +183,7 @@ def balance_load(task: TaskContext, parameters: dict[str, Any]) -> dict[str, Any
     """Move at most `max_moves` items so that the fullest node is as little full as can be found.
 
     Method: the largest items off the fullest nodes, placed longest first, then moves and swaps; beside it
-    lower bounds that no placement is below. Units: utilisation = load ÷ capacity, imbalance = peak ÷ mean - 1.
+    lower bounds that no placement is below. Units: utilisation is load ÷ capacity, imbalance peak ÷ mean - 1.
     Source: Graham 1969; Aggarwal, Motwani, Zhu, The load rebalancing problem (SPAA 2003).
     """
     return balance(

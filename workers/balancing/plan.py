@@ -24,7 +24,7 @@ def balance(items: Things, nodes: Things, *, max_moves: int | None, progress: Pr
     """
     problem = read_problem(items, nodes, max_moves)
     bound, reason = lower_bound(problem)
-    after = best_placement(problem, bound, progress)
+    after, is_best = best_placement(problem, bound, progress)
     peak = problem.peak(after)
     unplaced = int((problem.present == NOWHERE).sum())
     mean = float(problem.loads.sum() / problem.capacities.sum())
@@ -40,11 +40,11 @@ def balance(items: Things, nodes: Things, *, max_moves: int | None, progress: Pr
             "imbalance": bound / mean - 1 if mean else None,
             "follows_from": reason,
         },
-        "is_optimal": True if peak <= bound * (1 + EPSILON) else None,
+        "is_optimal": is_best or None,
         "gap_to_lower_bound": peak / bound - 1 if bound else 0.0,
         "moves": _moves(problem, after, items, nodes),
         "nodes": _nodes(problem, after, nodes),
-        "notes": _notes(peak, bound, unplaced),
+        "notes": _notes(peak, unplaced, is_known=is_best or bound > 1 + EPSILON),
         "insufficient_data": {}
         if mean
         else {"imbalance": "no item has a load, so there is nothing to balance"},
@@ -94,11 +94,11 @@ def _nodes(problem: Problem, after: Placement, nodes: Things) -> list[dict[str, 
     ]
 
 
-def _notes(peak: float, bound: float, unplaced: int) -> list[str]:
+def _notes(peak: float, unplaced: int, *, is_known: bool) -> list[str]:
     notes = []
     if unplaced:
         notes.append(f"items without a node: {unplaced}; `before` counts the others only")
-    if bound > 1 + EPSILON:
+    if peak > 1 + EPSILON and is_known:
         notes.append("no placement within the bound on moves keeps every node within its capacity")
     elif peak > 1 + EPSILON:
         notes.append("a node stays above its capacity; whether another placement avoids it is not known")

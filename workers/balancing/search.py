@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workers.balancing.exact import search_all
 from workers.balancing.placing import place_longest_first, remove_largest
 from workers.balancing.problem import EPSILON, NOWHERE
 
@@ -23,11 +24,19 @@ MAX_SWAP_ITEMS = 100
 """Items of the fullest node, the largest, that a swap is looked for."""
 
 
-def best_placement(problem: Problem, bound: float, progress: Progress) -> Placement:
+def best_placement(problem: Problem, bound: float, progress: Progress) -> tuple[Placement, bool]:
     """Return the placement of the lowest peak found within the bound on moves, then of the fewest moves.
 
-    Stops early at a placement whose peak is `bound`, below which there is none.
+    The second value is whether no placement has a lower peak: its peak is `bound`, or all were searched.
     """
+    found = _best_start(problem, bound, progress)
+    if problem.peak(found) <= bound * (1 + EPSILON):
+        return found, True
+    found, finished = search_all(problem, found)
+    return _take_back(problem, found), finished
+
+
+def _best_start(problem: Problem, bound: float, progress: Progress) -> Placement:
     sizes = _sizes(problem.max_moves)
     best: Placement | None = None
     best_key = (np.inf, 0)
