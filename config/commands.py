@@ -14,7 +14,12 @@ from config.settings import load
 if TYPE_CHECKING:
     from config.settings import Settings
 
-BUILT_IN_AGENTS = ("workers.cost:agent",)
+BUILT_IN_AGENTS = (
+    "workers.cost:agent",
+    "workers.resource:agent",
+    "workers.performance:agent",
+    "workers.application:agent",
+)
 DEFAULT_DATA_DIR = Path(".orchestrator")
 SAMPLES = Path("examples")
 
