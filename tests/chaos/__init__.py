@@ -1,0 +1,1 @@
+"""Faults are injected into a whole running system, and a checker judges what became of its tasks."""

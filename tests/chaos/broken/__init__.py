@@ -1,0 +1,1 @@
+"""Builds that lack one rule each, to try the checker on: `apply` takes the rule away in the calling process."""
