@@ -27,7 +27,7 @@ from tests.chaos.trials import TRIALS
 @click.option("--all-broken", is_flag=True, help="Try every broken build; each must be convicted.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep logs and journals here.")
 def main(
-    tasks: int, faults: int, seed: int | None, kinds: tuple[str, ...], build: str | None, all_broken: bool,
+    *, tasks: int, faults: int, seed: int | None, kinds: tuple[str, ...], build: str | None, all_broken: bool,
     keep: Path | None,
 ) -> None:  # fmt: skip
     """Submit tasks while faults strike, and judge what became of them."""

@@ -135,7 +135,8 @@ def _contradictions(case: Evidence) -> list[str]:
 
 
 def _overlaps(by_task: dict[str, list[Run]]) -> tuple[list[str], list[str]]:
-    exclusive, others = [], []
+    exclusive: list[str] = []
+    others: list[str] = []
     for task_id, runs in by_task.items():
         longest = max((overlap_seconds(*pair) for pair in combinations(runs, 2)), default=0.0)
         if longest > OVERLAP_SECONDS:

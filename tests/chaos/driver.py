@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.chaos.book import TERMINAL, Book
+from tests.chaos.book import TERMINAL
 from tests.chaos.journal import boottime
-from tests.chaos.orders import Order, draw
+from tests.chaos.orders import draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tests.chaos.book import Book
+    from tests.chaos.orders import Order
 
 WINDOW = 20
 """Tasks that one caller has open at most."""
@@ -49,6 +52,10 @@ class Quota:
     def allow(self, share: float) -> None:
         """Let this share of the total be submitted."""
         self.allowed = max(self.allowed, round(self.total * share))
+
+    def allow_another(self) -> None:
+        """Let one more than has been taken be submitted: somebody waits for work to be in hand."""
+        self.allowed = max(self.allowed, self.taken + 1)
 
 
 @dataclass

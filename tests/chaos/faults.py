@@ -7,7 +7,6 @@ import shutil
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.chaos.stack import APIS, CONTROLLERS, HEARTBEAT_SECONDS, WORKERS
@@ -16,6 +15,7 @@ from tests.support.proxy import Mode
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from tests.chaos.journal import Run
     from tests.chaos.stack import Stack

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.chaos.faults import FAULTS, Fault, Victim
+from tests.chaos.faults import FAULTS
 from tests.chaos.journal import Reader, boottime
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
 
+    from tests.chaos.faults import Fault, Victim
     from tests.chaos.stack import Stack
 
 GAP_SECONDS = (0.5, 3.0)
@@ -46,6 +47,7 @@ class Injector:
     stack: Stack
     rng: random.Random
     tell: Callable[[str], None]
+    ask_for_work: Callable[[], None]
 
     def __post_init__(self) -> None:
         self._reader = Reader(self.stack.journal)
@@ -72,4 +74,5 @@ class Injector:
             victim = fault.choose(self.stack, self._reader.open_runs(), self.rng)
             if victim.held or boottime() >= until:
                 return victim
+            self.ask_for_work()
             self._pause.wait(0.05)

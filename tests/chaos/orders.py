@@ -39,6 +39,12 @@ CANCELLED_RUN_SECONDS = 40.0
 """A task that is to be cancelled would run so long: whoever forgets the wish is seen running on."""
 
 
+LONG_RUN_SECONDS = 10.0
+"""Longer than it takes to give a frozen agent's task away."""
+RETRY_SOON = {"retry_delay_seconds": 0.2}
+NEVER = 99
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One submission to be made."""
@@ -51,31 +57,33 @@ class Order:
 def draw(rng: random.Random, mix: Mapping[str, int], journal: str) -> Order:
     """Return a random order."""
     kind = rng.choices(list(mix), weights=list(mix.values()))[0]
+    handler, parameters, fields = _details(kind, rng)
+    parameters = {"journal": journal, **parameters}
+    body = {"agent_type": "chaos", "task_type": handler, "parameters": parameters, **fields}
+    return Order(kind, body, rng.uniform(0, 2.0) if kind == "cancelled" else None)
+
+
+def _details(kind: str, rng: random.Random) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return handler, parameters and the submission's other fields."""
+    details: tuple[str, dict[str, Any], dict[str, Any]]
     match kind:
         case "slow" | "exclusive":
-            return _order(kind, kind, journal, {"seconds": round(rng.uniform(0.2, 2.0), 2)})
+            details = kind, {"seconds": round(rng.uniform(0.2, 2.0), 2)}, {}
         case "long exclusive":
-            return _order(kind, "exclusive", journal, {"seconds": 10.0})
+            details = "exclusive", {"seconds": LONG_RUN_SECONDS}, {}
         case "failing":
             parameters = {"seconds": round(rng.uniform(0, 0.3), 2), "permanent": rng.random() < 0.5}
-            return _order(kind, kind, journal, parameters, max_retries=1, retry_delay_seconds=0.2)
+            details = kind, parameters, {"max_retries": 1, **RETRY_SOON}
         case "retrying":
-            works_at = rng.randint(2, 3)
-            return _order(kind, kind, journal, {"works_at": works_at}, retry_delay_seconds=0.2)
+            details = kind, {"works_at": rng.randint(2, 3)}, RETRY_SOON
         case "crashing":
-            return _order(kind, kind, journal, {"works_at": rng.choice((2, 2, 99))})
+            details = kind, {"works_at": rng.choice((2, 2, NEVER))}, {}
         case "hanging":
-            parameters = {"stubborn": rng.random() < 0.5}
-            return _order(kind, kind, journal, parameters, timeout_seconds=1, max_retries=0)
+            details = kind, {"stubborn": rng.random() < 0.5}, {"timeout_seconds": 1, "max_retries": 0}
         case "cancelled":
-            body = _order(kind, "slow", journal, {"seconds": CANCELLED_RUN_SECONDS}, timeout_seconds=120).body
-            return Order(kind, body, cancel_after_seconds=rng.uniform(0, 2.0))
+            details = "slow", {"seconds": CANCELLED_RUN_SECONDS}, {"timeout_seconds": 120}
         case "delayed":
-            return _order(kind, "quick", journal, {}, delay_seconds=round(rng.uniform(0.3, 3.0), 2))
+            details = "quick", {}, {"delay_seconds": round(rng.uniform(0.3, 3.0), 2)}
         case _:
-            return _order(kind, "quick", journal, {})
-
-
-def _order(kind: str, handler: str, journal: str, parameters: dict[str, Any], **fields: Any) -> Order:
-    parameters = {"journal": journal, **parameters}
-    return Order(kind, {"agent_type": "chaos", "task_type": handler, "parameters": parameters, **fields})
+            details = "quick", {}, {}
+    return details

@@ -18,7 +18,7 @@ def show(console: Console, verdict: Verdict, answers: Counter[str]) -> None:
     """Print what was found, how the faults went, and what callers were answered."""
     console.print(_findings(verdict))
     console.print(_recoveries(verdict))
-    console.print("answers: " + ", ".join(f"{name} ×{count:,}" for name, count in sorted(answers.items())))
+    console.print("answers: " + ", ".join(f"{count:,} {name}" for name, count in sorted(answers.items())))
     for finding in verdict.findings:
         if finding.violated:
             console.print(f"[red]{finding.what}[/red]: " + "; ".join(finding.cases))

@@ -102,7 +102,7 @@ def _drive(plan: Plan, stack: Stack, tell: Callable[[str], None]) -> Evidence:
 def _strike_all(plan: Plan, stack: Stack, quota: Quota, tell: Callable[[str], None]) -> list[Strike]:
     """Strike every planned fault, with a share of the tasks let in before each."""
     rng = random.Random(plan.seed)
-    injector = Injector(stack, rng, tell)
+    injector = Injector(stack, rng, tell, quota.allow_another)
     planned = schedule(plan.faults, rng, plan.kinds)
     strikes = []
     for number, fault in enumerate(planned, 1):

@@ -54,7 +54,8 @@ ENDS_TABLE = """
     EXECUTE FUNCTION chaos_note_end();
 """
 """A witness inside PostgreSQL of every write that ends a task, or changes one that has ended."""
-SERVER = "import sys; sys.path.insert(0, {root!r}); {prepare}from orchestrator.cli import main; main({arguments!r})"
+MAIN = "from orchestrator.cli import main; main({arguments!r})"
+SERVER = "import sys; sys.path.insert(0, {root!r}); {prepare}" + MAIN
 WORKER = "{prepare}from orchestrator.worker.command import worker; worker()"
 
 

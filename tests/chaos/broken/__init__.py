@@ -1,1 +1,1 @@
-"""Builds that lack one rule each, to try the checker on: `apply` takes the rule away in the calling process."""
+"""Builds that lack one rule each, to try the checker on: `apply` takes it away in the calling process."""
