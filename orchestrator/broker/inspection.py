@@ -75,6 +75,20 @@ class Inspector:
         """Return every registered agent."""
         return read_agents(self._client, heartbeat_timeout_seconds=self._options.heartbeat_timeout_seconds)
 
+    def forget(self, agents: Sequence[AgentView]) -> None:
+        """Take these incarnations out of the registry, as if they had left; a beat registers again."""
+        scripts.run_all(
+            self._client,
+            [
+                Call(
+                    scripts.load("leave"),
+                    [keys.agent_key(agent.agent_id), keys.EVENTS, keys.AGENTS],
+                    [agent.incarnation, agent.agent_id],
+                )
+                for agent in agents
+            ],
+        )
+
     def lost_messages(self) -> set[str]:
         """Return ids of tasks whose message was popped and not claimed, as it looks at this moment."""
         lost: set[str] = set()

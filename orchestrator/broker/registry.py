@@ -47,6 +47,14 @@ class AgentView:
     in_hand: frozenset[str]
     """Tokens of the runs that it holds, claimed or about to be."""
     last_heartbeat_at: datetime
+    draining: bool = False
+    """Whether it said so in its last heartbeat, however long ago."""
+    predecessor_drained: bool = False
+    """Whether the incarnation whose name it took had said so."""
+
+    def was_draining(self, incarnation: str | None) -> bool:
+        """Whether this incarnation of the agent was being stopped when it was last heard of."""
+        return self.draining if incarnation == self.incarnation else self.predecessor_drained
 
     @property
     def agent_type(self) -> str:
@@ -98,6 +106,8 @@ def _view(agent_id: str, fields: dict[str, str], now_ms: float, timeout_seconds:
         load=load,
         in_hand=frozenset(fields["in_hand"].split()),
         last_heartbeat_at=datetime.fromtimestamp(at_ms / 1000, UTC),
+        draining=fields["status"] == AgentStatus.DRAINING,
+        predecessor_drained=fields.get("before") == AgentStatus.DRAINING,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orchestrator.broker.answers import TakenBack
@@ -19,7 +20,7 @@ from orchestrator.tasks.status import Status
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from orchestrator.broker.answers import TakeBackAnswer
     from orchestrator.broker.gateway import Broker
@@ -29,11 +30,17 @@ if TYPE_CHECKING:
     from orchestrator.ledger.repairs import InFlight
 
 LIMIT = 1000
+REPAIR_CHUNK = 200
+"""Repairs of one round trip and one transaction: thousands would never fit into its time."""
 MAX_PAGES = 50
 LOST_MESSAGE_SECONDS = 5.0
 """A message must look lost in two looks so far apart: between pop and claim a healthy one looks the same."""
 
 EXPIRED = "expired"
+UNDELIVERABLE = "undeliverable"
+MAX_DOUBLINGS = 6
+FAREWELLS = 200
+FORGET_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class Loss:
     row: InFlight
     worker_losses: int = 0
     shared_losses: int = 0
+    unclaimed: bool = False
+    """Its message was taken from the queue, and nobody asked for the run."""
 
 
 @dataclass
@@ -70,9 +79,11 @@ class Reconciler:
     term: int
     heartbeat_timeout_seconds: float
     max_worker_losses: int
+    clock: Callable[[], float] = time.monotonic
     _absences: Absences = field(default_factory=Absences)
     _unknown_since: dict[str, float] = field(default_factory=dict)
     _suspects: dict[str, float] = field(default_factory=dict)
+    _noted: set[tuple[str, str]] = field(default_factory=set)
     _cursor: uuid.UUID | None = None
     liveness: Liveness = field(init=False)
 
@@ -95,9 +106,7 @@ class Reconciler:
         gone = [row for row in rows if self._is_gone(row, by_id.get(row.agent_id or ""), offline)]
         together = Counter((row.agent_id, row.incarnation) for row in rows)
         losses = [
-            Loss(row, worker_losses=1)
-            if together[row.agent_id, row.incarnation] == 1
-            else Loss(row, shared_losses=1)
+            _loss(row, by_id.get(row.agent_id or ""), alone=together[row.agent_id, row.incarnation] == 1)
             for row in gone
         ]
         present = {row.token for row in gone}
@@ -106,9 +115,11 @@ class Reconciler:
             for row in rows
             if row.token not in present and self._is_dropped(row, by_id.get(row.agent_id or ""))
         ]
-        if offline:
-            self._note_offline([by_id[agent_id] for agent_id in offline if agent_id in by_id])
-        return self._repair([*losses, *dropped], looked_at=len(rows))
+        known = {row.agent_id or "" for row in rows}
+        self._unknown_since = {name: at for name, at in self._unknown_since.items() if name in known}
+        report = self._repair([*losses, *dropped], looked_at=len(rows))
+        self._bid_farewell([agent for agent in agents if agent.agent_id in offline])
+        return report
 
     def _in_hands(self) -> list[InFlight]:
         rows: list[InFlight] = []
@@ -127,8 +138,8 @@ class Reconciler:
 
     def _is_gone(self, row: InFlight, agent: AgentView | None, offline: frozenset[str]) -> bool:
         if agent is None:
-            since = self._unknown_since.setdefault(row.agent_id or "", time.monotonic())
-            return time.monotonic() - since >= self.heartbeat_timeout_seconds
+            since = self._unknown_since.setdefault(row.agent_id or "", self.clock())
+            return self.clock() - since >= self.heartbeat_timeout_seconds
         self._unknown_since.pop(agent.agent_id, None)
         return agent.agent_id in offline or (
             agent.incarnation != row.incarnation and row.incarnation is not None
@@ -137,25 +148,43 @@ class Reconciler:
     def _is_dropped(self, row: InFlight, agent: AgentView | None) -> bool:
         return agent is not None and row.token is not None and self._absences.look(row.token, agent)
 
-    def _note_offline(self, agents: Sequence[AgentView]) -> None:
-        with self.ledger.transaction() as conn:
-            leadership.assert_term(conn, self.term)
-            for agent in agents:
-                catalogue.mark_agent_left(conn, agent.agent_id, agent.incarnation, lost=True)
+    def _bid_farewell(self, offline: Sequence[AgentView]) -> None:
+        """Note in the ledger, once, who is gone; after FORGET_AFTER Redis need not know of it either."""
+        self._noted &= {(agent.agent_id, agent.incarnation) for agent in offline}
+        new = [agent for agent in offline if (agent.agent_id, agent.incarnation) not in self._noted]
+        if new := new[:FAREWELLS]:
+            with self.ledger.transaction() as conn:
+                leadership.assert_term(conn, self.term)
+                for agent in new:
+                    catalogue.mark_agent_left(conn, agent.agent_id, agent.incarnation, lost=True)
+            self._noted |= {(agent.agent_id, agent.incarnation) for agent in new}
+        since = datetime.now(UTC) - FORGET_AFTER
+        self.inspector.forget([agent for agent in offline if agent.last_heartbeat_at < since][:FAREWELLS])
 
     def lost_messages(self) -> RepairReport:
-        """Take back what was popped from its list and not claimed for LOST_MESSAGE_SECONDS."""
-        now, found = time.monotonic(), self.inspector.lost_messages()
+        """Take back what was popped from its list and not claimed for LOST_MESSAGE_SECONDS.
+
+        It may have killed whoever read it, so it counts among the task's shared losses, and each of them
+        doubles the patience with its next message: what nobody can begin ends, what is slow does not.
+        """
+        now, found = self.clock(), self.inspector.lost_messages()
         self._suspects = {task_id: self._suspects.get(task_id, now) for task_id in found}
         ripe = [task_id for task_id, since in self._suspects.items() if now - since >= LOST_MESSAGE_SECONDS]
         if not ripe:
             return RepairReport(looked_at=len(found))
         with self.ledger.transaction() as conn:
             rows = repairs.in_flight_among(conn, ripe[:LIMIT])
-        waiting = [row for row in rows if row.status is not Status.RUNNING]
+        waiting = [
+            row for row in rows if row.status is not Status.RUNNING and now >= self._patience_ends(row)
+        ]
         for row in waiting:
             self._suspects.pop(str(row.id), None)
-        return self._repair([Loss(row) for row in waiting], looked_at=len(found))
+        losses = [Loss(row, shared_losses=1, unclaimed=True) for row in waiting]
+        return self._repair(losses, looked_at=len(found))
+
+    def _patience_ends(self, row: InFlight) -> float:
+        doublings = min(row.shared_losses, MAX_DOUBLINGS)
+        return self._suspects[str(row.id)] + LOST_MESSAGE_SECONDS * 2.0**doublings
 
     def forgotten_keys(self) -> RepairReport:
         """Take back queued rows whose key Redis no longer has, a page at a time, round and round."""
@@ -204,8 +233,12 @@ class Reconciler:
         return RepairReport(len(rows), len(ended), 0, dict(Counter(str(item.outcome) for item in answers)))
 
     def _repair(self, losses: Sequence[Loss], *, looked_at: int) -> RepairReport:
-        if not losses:
-            return RepairReport(looked_at=looked_at)
+        report = RepairReport(looked_at=looked_at)
+        for start in range(0, len(losses), REPAIR_CHUNK):
+            report = _sum(report, self._repair_some(losses[start : start + REPAIR_CHUNK]))
+        return report
+
+    def _repair_some(self, losses: Sequence[Loss]) -> RepairReport:
         decision = self.broker.decided()
         items = [(str(loss.row.id), loss.row.delivery, loss.row.token) for loss in losses]
         answers = self.broker.take_back(items, decision=decision)
@@ -227,14 +260,28 @@ class Reconciler:
             )
         if failed:
             self.inspector.announce([str(task_id) for task_id in failed])
-        return RepairReport(
-            looked_at, len(raised), len(failed), dict(Counter(str(item.outcome) for item in answers))
-        )
+        return RepairReport(0, len(raised), len(failed), dict(Counter(str(item.outcome) for item in answers)))
 
     def _is_poison(self, loss: Loss) -> bool:
         alone = loss.worker_losses and loss.row.worker_losses + 1 >= self.max_worker_losses
         shared = loss.shared_losses and loss.row.shared_losses + 1 >= MAX_SHARED_LOSSES
         return bool(alone or shared)
+
+
+def _loss(row: InFlight, agent: AgentView | None, *, alone: bool) -> Loss:
+    """Tell what counts against the task: nothing where its agent was being stopped, or left no trace."""
+    if agent is None or agent.was_draining(row.incarnation):
+        return Loss(row)
+    return Loss(row, worker_losses=1) if alone else Loss(row, shared_losses=1)
+
+
+def _sum(first: RepairReport, second: RepairReport) -> RepairReport:
+    return RepairReport(
+        first.looked_at + second.looked_at,
+        first.taken_back + second.taken_back,
+        first.poisoned + second.poisoned,
+        dict(Counter(first.answers) + Counter(second.answers)),
+    )
 
 
 def _raise(loss: Loss, answer: TakeBackAnswer) -> repairs.Raise:
@@ -249,10 +296,20 @@ def _raise(loss: Loss, answer: TakeBackAnswer) -> repairs.Raise:
 
 
 def _poisoned(loss: Loss) -> repairs.Failure:
+    if loss.unclaimed:
+        return repairs.Failure(
+            id=loss.row.id,
+            delivery_seen=loss.row.delivery,
+            code=UNDELIVERABLE,
+            error="the task's message was taken from its queue and not begun, again and again",
+            shared_losses=1,
+        )
     count = loss.row.worker_losses + loss.row.shared_losses + 1
     return repairs.Failure(
         id=loss.row.id,
         delivery_seen=loss.row.delivery,
         code=POISON,
         error=f"the task was running when its process died, {count} times; it is not given to another agent",
+        worker_losses=loss.worker_losses,
+        shared_losses=loss.shared_losses,
     )

@@ -74,6 +74,35 @@ class Progress:
 
 
 @dataclass
+class Barrier:
+    """Repairs decide only on rows read after the recorder has passed where the stream ended before.
+
+    The end that was noted stays until it is passed: under a load that keeps the recorder behind, a newer one
+    would always be out of reach, and nothing would ever be repaired or published.
+    """
+
+    stream: EventStream
+    progress: Progress
+    _end: str | None = None
+
+    def passed(self, *, timeout_seconds: float) -> bool:
+        """Wait until the recorder is past the end; False if it is not in time.
+
+        Raises BrokerUnavailableError.
+        """
+        self._end = self._end or self.stream.tail()
+        if self._end is None or self.progress.wait_for(self._end, timeout_seconds=timeout_seconds):
+            self._end = None
+            return True
+        log.info("repairs_wait_for_recorder", end=self._end)
+        return False
+
+    def restart(self) -> None:
+        """Forget the end: the stream may have begun anew."""
+        self._end = None
+
+
+@dataclass
 class Recorder:
     """Applies the stream to the ledger for as long as `term` leads."""
 
@@ -104,10 +133,13 @@ class Recorder:
             return RecorderReport()
         report, folded = self._apply(batch, batch.entries)
         self.progress.reached(batch.entries[-1].id)
+        finished = [task_id for part in folded for task_id in part.finished]
+        missed, self._missed_announcements = self._missed_announcements, True
         self.stream.settle(
             [entry.id for entry in batch.entries], [pair for part in folded for pair in part.ended]
         )
-        self._announce([task_id for part in folded for task_id in part.finished])
+        self._missed_announcements = missed
+        self._announce(finished)
         if any(part.due_now for part in folded):
             self.wake_publisher.set()
         return report
@@ -143,6 +175,9 @@ class Recorder:
             done = stream_order(position.last_id) if position and position.stream == batch.stream else (0, 0)
             fresh = [event for event in events if stream_order(event.entry_id) > done]
             folded = self._write_events(conn, fresh)
+            folded.ended = [
+                (str(event.task_id), event.delivery) for event in events if event.type in OUTCOMES
+            ]
             for entry, reason in rejected:
                 if stream_order(entry.id) > done:
                     recording.reject_event(conn, entry.id, json.dumps(entry.fields), reason)

@@ -16,7 +16,7 @@ from orchestrator.controller.epochs import Epochs
 from orchestrator.controller.passes import Pass, Reports
 from orchestrator.controller.publishing import PublishPass
 from orchestrator.controller.reconciler import Reconciler
-from orchestrator.controller.recorder import Progress, Recorder
+from orchestrator.controller.recorder import Barrier, Progress, Recorder
 from orchestrator.errors import LostLeadershipError, UnavailableError
 from orchestrator.ledger import catalogue, leadership, partitions
 
@@ -37,7 +37,9 @@ WISHES_SECONDS = 1.0
 FORGOTTEN_SECONDS = 15.0
 EXPIRED_SECONDS = 1.0
 PARTITIONS_SECONDS = 3600.0
-BARRIER_SECONDS = 2.0
+BARRIER_SECONDS = 0.5
+"""Well below what Liveness takes for a gap in its own sight."""
+WATCH_SECONDS = 0.5
 PUBLISH_TIMEOUT_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 
@@ -76,7 +78,10 @@ class Term:
             heartbeat_timeout_seconds=broker.heartbeat_timeout_seconds,
             max_worker_losses=options.max_worker_losses,
         )
-        self._publisher = PublishPass(ledger, self._broker, term)
+        self._barrier = Barrier(self._stream, self._progress)
+        self._publisher = PublishPass(
+            ledger, self._broker, term, heartbeat_timeout_seconds=broker.heartbeat_timeout_seconds
+        )
         self._forgotten = Pass("forgotten_keys", FORGOTTEN_SECONDS, self._reconciler.forgotten_keys)
         self._agents: list[AgentView] = []
         self._offline: frozenset[str] = frozenset()
@@ -130,6 +135,7 @@ class Term:
             self._forgotten,
             Pass("partitions", PARTITIONS_SECONDS, self._partitions),
         ]
+        watch = Pass("heartbeats", WATCH_SECONDS, self._watch)
         publish = Pass("publish", 0.0, self._publisher.run_once)
         while not self._stopping.is_set():
             self._wake.clear()
@@ -137,6 +143,7 @@ class Term:
             if self._reports.run(settle, now=now) and self._settled and self._caught_up():
                 for one in repairs:
                     self._reports.run(one, now=now)
+                    self._reports.run(watch, now=time.monotonic())
                 if self._reconciler.looks_at_more:
                     self._forgotten.due_at = 0.0
                 self._reports.run(publish, now=now)
@@ -145,15 +152,21 @@ class Term:
 
     def _settle(self) -> EpochReport:
         self._settled = False
-        self._agents = self._inspector.agents()
-        self._offline = self._reconciler.liveness.look(self._agents, now=time.monotonic())
+        self._watch()
         report = self._epochs.settle(self._agents, self._live_agents, now=time.monotonic())
         if report.new_epoch:
             self._reconciler.restart()
             self._forgotten.due_at = 0.0
             self._broker.probe()
+        if report.new_epoch or not report.settled:
+            self._barrier.restart()
         self._settled = report.settled
         return report
+
+    def _watch(self) -> None:
+        """Look at the heartbeats, between long passes too: each gap begins the count of a silence anew."""
+        self._agents = self._inspector.agents()
+        self._offline = self._reconciler.liveness.look(self._agents, now=time.monotonic())
 
     def _live_agents(self) -> list[str]:
         with self._ledger.transaction() as conn:
@@ -161,15 +174,11 @@ class Term:
             return [agent.agent_id for agent in catalogue.live_agents(conn)]
 
     def _caught_up(self) -> bool:
-        """Whether the recorder is past everything that had been written when this was called."""
+        """Whether the recorder is past where the stream ended when this was first asked."""
         try:
-            tail = self._stream.tail()
+            return self._barrier.passed(timeout_seconds=BARRIER_SECONDS)
         except UnavailableError:
             return False
-        if tail is None or self._progress.wait_for(tail, timeout_seconds=BARRIER_SECONDS):
-            return True
-        log.info("repairs_wait_for_recorder", tail=tail)
-        return False
 
     def _lost_agents(self) -> RepairReport:
         return self._reconciler.lost_agents(self._agents, self._offline)
