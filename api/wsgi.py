@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import structlog
-from orchestrator.ledger.migrate import require_schema
 
 from api.app import create_app
 from api.background import Background
@@ -19,6 +18,7 @@ from config.settings import load
 from orchestrator.broker.gateway import Broker
 from orchestrator.errors import LedgerConflictError, LedgerUnavailableError
 from orchestrator.ledger.engine import Ledger
+from orchestrator.ledger.migrate import require_schema
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
