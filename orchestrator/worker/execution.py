@@ -26,9 +26,9 @@ from orchestrator.worker.clock import boottime
 from orchestrator.worker.link import Run
 from orchestrator.worker.outcome import completed, failed, timed_out, unreadable
 from orchestrator.worker.reporter import RunReporter
-from orchestrator.worker.slots import SlotState
+from orchestrator.worker.slots import Doom, SlotState
 from orchestrator.worker.soft_limit import SoftLimit
-from orchestrator.worker.watchdog import Watchdog, become_group_leader
+from orchestrator.worker.watchdog import Watchdog, become_group_leader, kill_own_group
 
 if TYPE_CHECKING:
     from orchestrator.agent import TaskType
@@ -119,9 +119,22 @@ class Executor:
                 raise Ignore from None
             outcome = timed_out(envelope.timeout_seconds, hard=False)
             self._report(run, index, outcome.kind, json.dumps(outcome.payload))
+        except SystemExit:
+            self.table.doom(self.table.read(index), Doom.STOPPED)
+            raise
+        except BaseException:
+            if self._holds(run, index):
+                log.exception("run_broke_off", task_id=run.task_id, delivery=run.delivery)
+                kill_own_group()
+            raise
         finally:
             self._limit.close()
         _show_celery(outcome, envelope)
+
+    def _holds(self, run: Run, index: int) -> bool:
+        """Whether the run is unreported: heartbeats would list it for as long as this process lives."""
+        slot = self.table.read(index)
+        return slot.token == run.token and slot.state in (SlotState.CLAIMING, SlotState.HELD)
 
     def _begin(self, run: Run, declared: TaskType, timeout: float) -> int:
         child = int(getattr(current_process(), "index", 0))
@@ -198,20 +211,30 @@ class Executor:
             return failed(RuntimeError(f"the handler called sys.exit({clip(error.code, 100)})"), declared)
         except Exception as error:  # noqa: BLE001 - a handler's bug ends its task, never its agent
             return failed(error, declared)
+        except BaseException as error:  # noqa: BLE001 - asyncio.CancelledError, say: no signal, so a bug too
+            bug = RuntimeError(f"the handler raised {type(error).__name__}: {error}")
+            bug.__cause__ = error
+            return failed(bug, declared)
 
     def _report(self, run: Run, index: int, kind: str, payload: str) -> None:
-        try:
-            answer = self.link.report(run, kind, payload)
-        except BrokerUnavailableError:
-            answer = Reported.WAIT
-        match answer:
-            case Reported.ACCEPTED:
-                self.table.free(index)
-            case Reported.REFUSED:
-                self.table.free(index)
-                log.warning("outcome_refused", task_id=run.task_id, delivery=run.delivery, outcome=kind)
-            case Reported.WAIT:
+        """Report, or leave the outcome to the main process; where that cannot be, ask until it is taken."""
+        while (answer := self._ask_to_report(run, kind, payload)) is Reported.WAIT:
+            try:
                 self.table.spool(index, f"{kind}\n{payload}".encode())
+            except OSError as error:
+                log.warning("outcome_not_spooled", task_id=run.task_id, error=str(error))
+                self._pause.wait(CLAIM_PAUSE_SECONDS[-1])
+            else:
+                return
+        self.table.free(index)
+        if answer is Reported.REFUSED:
+            log.warning("outcome_refused", task_id=run.task_id, delivery=run.delivery, outcome=kind)
+
+    def _ask_to_report(self, run: Run, kind: str, payload: str) -> Reported:
+        try:
+            return self.link.report(run, kind, payload)
+        except BrokerUnavailableError:
+            return Reported.WAIT
 
 
 def _pauses() -> Any:

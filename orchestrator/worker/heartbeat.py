@@ -192,11 +192,17 @@ class Heartbeat:
             elif not is_alive(slot.pid):
                 self._bury(slot)
             elif time.monotonic() - self._doomed_at.get(slot.token, time.monotonic()) > KILL_AFTER_SECONDS:
-                _kill(slot.pid)
+                self._kill(slot)
         tokens = {slot.token for slot in slots}
         self._doomed_at = {token: at for token, at in self._doomed_at.items() if token in tokens}
         while self._strays and self._settle_stray(*self._strays[0]):
             self._strays.pop(0)
+
+    def _kill(self, slot: Slot) -> None:
+        """Kill the child of a run, unless it went on to its next one while others were reported."""
+        current = self._table.read(slot.index)
+        if current.token == slot.token and current.state is slot.state:
+            _kill(slot.pid)
 
     def _bury(self, slot: Slot) -> None:
         """Report what a dead child could not, once nothing that it started is left."""
@@ -215,6 +221,8 @@ class Heartbeat:
                 return
             case Doom.ABANDONED:
                 outcome = lost("abandoned")
+            case Doom.STOPPED:
+                outcome = lost("stopped")
             case Doom.NONE:
                 expired = current.exclusive and boottime() > self._table.lease_until
                 outcome = lost("abandoned" if expired else "child_died")

@@ -14,7 +14,7 @@ from celery import bootsteps, signals
 from celery.exceptions import WorkerShutdown
 from kombu import Queue
 
-from orchestrator.errors import AgentNameTakenError
+from orchestrator.errors import AgentNameTakenError, BrokerUnavailableError
 from orchestrator.tasks.ids import parse_celery_id
 from orchestrator.tasks.routing import capability_queue, private_queue
 from orchestrator.worker.execution import Executor
@@ -115,6 +115,8 @@ class Lifecycle:
         except AgentNameTakenError as error:
             log.critical("agent_name_taken", error=str(error))
             raise WorkerShutdown(EXIT_NAME_TAKEN) from error
+        except BrokerUnavailableError as error:
+            log.warning("not_registered_yet", error=str(error))
         sender.timer.call_repeatedly(TICK_SECONDS, self._tick)
         self.heartbeat.start(record)
         log.info("agent_registered", agent_id=self._link.agent_id, task_types=sorted(self._agent.task_types))

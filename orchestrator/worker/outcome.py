@@ -82,9 +82,10 @@ def timed_out(limit_seconds: float | None, *, hard: bool) -> Outcome:
 
 
 def lost(reason: str) -> Outcome:
-    """Return the outcome of a run whose process is gone: `child_died` or `abandoned`."""
+    """Return the outcome of a run whose process is gone: `child_died`, `stopped` or `abandoned`."""
     texts = {
         "child_died": "the process that ran the task died",
+        "stopped": "the process that ran the task was told to end",
         "abandoned": "the agent lost touch with Redis and stopped this exclusive run",
     }
     return Outcome("lost", {"error": texts[reason], "reason": reason})

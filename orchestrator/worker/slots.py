@@ -53,6 +53,8 @@ class Doom(IntEnum):
     """Redis says that the run is not ours any more."""
     ABANDONED = 4
     """An exclusive run whose agent could not beat in time."""
+    STOPPED = 5
+    """Somebody told the process to end; said by the child itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -78,6 +79,7 @@ def fail(task: Any, parameters: dict[str, Any]) -> None:
         "unspeakable": UnspeakableError(),
         "unpicklable": UnpicklableError("x" * 20_000),
         "permanent": PermanentError("never"),
+        "cancelled": asyncio.CancelledError(),
         "later": RetryLater(7, "not yet"),
     }[parameters["kind"]]
 

@@ -84,6 +84,35 @@ def test_sigterm_lets_the_running_finish_and_gives_the_unstarted_back(stage: Sta
         assert stage.wait_end(item)["e"] == "completed"
 
 
+def test_a_cold_stop_gives_the_run_back_without_counting_it_against_the_task(stage: Stage) -> None:
+    worker = stage.start_worker("probe-1")
+    item = stage.submit("sleep", {"seconds": 60})
+    stage.wait_event(item, "running")
+
+    worker.signal(signal.SIGQUIT)
+
+    end = stage.wait_end(item)
+    assert (end["e"], end["p"]["reason"]) == ("lost", "stopped")
+    assert worker.wait() == 0
+
+
+def test_a_successor_says_whether_its_predecessor_was_being_stopped(stage: Stage, tmp_path: Path) -> None:
+    worker = stage.start_worker("probe-1")
+    item = stage.submit("until_file", {"path": str(tmp_path / "never")})
+    first = stage.wait_event(item, "running")["i"]
+    assert not stage.broker.agents()[0].was_draining(first)
+    worker.signal(signal.SIGTERM)
+    wait_for(lambda: stage.broker.agents()[0].was_draining(first), what="draining")
+    worker.kill()
+
+    stage.start_worker("probe-1")
+
+    (agent,) = stage.broker.agents()
+    assert agent.incarnation != first
+    assert agent.was_draining(first)
+    assert not agent.was_draining(agent.incarnation)
+
+
 def test_a_pool_child_that_dies_leaves_the_others_alone(stage: Stage, tmp_path: Path) -> None:
     stage.start_worker("probe-1", concurrency=2)
     kept = stage.submit("until_file", {"path": str(tmp_path / "go")})

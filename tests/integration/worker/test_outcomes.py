@@ -41,6 +41,15 @@ def test_parameters_arrive_as_they_were_sent(shared: Stage) -> None:
     assert running["a"] == "probe-1"
 
 
+def test_what_a_handler_raises_beside_exceptions_fails_its_task(shared: Stage) -> None:
+    """asyncio.CancelledError is no Exception; the child that got one lives on, and must not hold the task."""
+    end = shared.wait_end(shared.submit("fail", {"kind": "cancelled"}))
+
+    assert (end["e"], end["p"]["code"], end["p"]["retryable"]) == ("failed", "handler_error", True)
+    assert end["p"]["error"].startswith("the handler raised CancelledError")
+    assert shared.wait_end(shared.submit("echo"))["e"] == "completed"
+
+
 @pytest.mark.parametrize("priority", [1, 5, 10, 15])
 def test_every_band_and_the_private_queue_are_served(shared: Stage, priority: int) -> None:
     common = shared.submit("echo", priority=priority)
