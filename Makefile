@@ -32,6 +32,7 @@ test: install ## run every test, with the coverage that is asked for
 	rm -f .coverage $(UNIT)* $(INTEGRATION)*
 	COVERAGE_FILE=$(UNIT) $(BIN)/coverage run -m pytest tests/unit tests/model
 	COVERAGE_FILE=$(INTEGRATION) $(BIN)/coverage run -m pytest tests/integration
+	$(BIN)/python -m pytest tests/chaos -m "not chaos"
 	$(BIN)/coverage combine --quiet --keep --data-file=$(INTEGRATION) $(INTEGRATION).*
 	$(BIN)/coverage report --data-file=$(INTEGRATION) --format=total --fail-under=75
 	$(BIN)/coverage combine --quiet --data-file=.coverage $(UNIT).* $(INTEGRATION).*
@@ -49,6 +50,11 @@ check: install ## lint, types, import directions, deployment files
 .PHONY: model
 model: install ## search the delivery protocol's model whole, with every rule and with each one off
 	$(BIN)/python -m tests.model
+
+.PHONY: chaos
+chaos: install ## strike a running system with every kind of fault, then try the checker on broken builds
+	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos --all-broken
 
 .PHONY: format
 format: install ## put the code into its form
