@@ -1,9 +1,13 @@
-"""Where records come from: a CSV file or the rows of a request, each readable twice."""
+"""Where records come from: a CSV file or the rows of a request, each readable twice.
+
+Both pick the columns they are asked for, by default those of a Charge.
+"""
 
 from __future__ import annotations
 
 import csv
 import difflib
+import json
 import os
 import zlib
 from operator import itemgetter
@@ -47,8 +51,9 @@ class Source(Protocol):
 class FileSource:
     """A CSV file in UTF-8 with a header. Read again with other bytes, it raises FileChangedError."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, columns: Sequence[str] = COLUMNS) -> None:
         self._file = file
+        self._columns = columns
         self._size = os.fstat(file.fileno()).st_size
         self._checksum: int | None = None
         self.missing: frozenset[str] = frozenset()
@@ -60,7 +65,7 @@ class FileSource:
         row = -1
         try:
             header = next(reader, [])
-            pick, self.missing = _positions(header)
+            pick, self.missing = _positions(header, self._columns)
             row = 0
             lines.record_bytes = 0
             mark = step = max(1, self._size // REPORTS_PER_PASS)
@@ -137,15 +142,16 @@ def _refused(row: int, problem: str) -> PermanentError:
 class RowSource:
     """The rows of a request: JSON objects with FOCUS column names as keys; unknown keys are ignored."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> None:
         self._rows = rows
-        self.missing = frozenset(column for column in COLUMNS if not any(column in row for row in rows))
+        self._columns = columns
+        self.missing = frozenset(column for column in columns if not any(column in row for row in rows))
 
     def records(self, report: Report) -> Iterator[tuple[int, Record]]:
         """See Source."""
         step = max(1, len(self._rows) // REPORTS_PER_PASS)
         for number, row in enumerate(self._rows, start=1):
-            yield number, tuple([_field_text(number, column, row.get(column)) for column in COLUMNS])
+            yield number, tuple([_field_text(number, column, row.get(column)) for column in self._columns])
             if number % step == 0 and number // step <= REPORTS_PER_PASS:
                 report(number / len(self._rows))
 
@@ -156,6 +162,8 @@ def _field_text(row: int, column: str, value: Any) -> str:
             return ""
         case str():
             return value
+        case dict() if column == "Tags":
+            return json.dumps(value)
         case bool():
             raise bad_field(row, column, f"holds {value!r}; give a text or a number")
         case int():
@@ -181,19 +189,21 @@ def _number_text(row: int, column: str, value: int) -> str:
         raise bad_field(row, column, "holds a number of thousands of digits; correct it") from None
 
 
-def _positions(header: list[str]) -> tuple[Callable[[list[str]], Record], frozenset[str]]:
-    """Return what picks COLUMNS out of a row (missing ones from a blank appended to it), and the missing."""
+def _positions(
+    header: list[str], columns: Sequence[str]
+) -> tuple[Callable[[list[str]], Record], frozenset[str]]:
+    """Return what picks columns out of a row (missing ones from a blank appended to it), and the missing."""
     absent = [column for column in FILE_COLUMNS if column not in header]
     if absent:
         named = "; ".join(column + _near(column, header) for column in absent)
         raise PermanentError(
             f"header (row 0): missing column {named}; export as FOCUS 1.0, comma separated, with a header"
         )
-    for column in COLUMNS:
+    for column in columns:
         if header.count(column) > 1:
             raise PermanentError(f"header (row 0): column {column} stands there twice; keep one of the two")
-    missing = frozenset(COLUMNS) - frozenset(header)
-    return itemgetter(*[-1 if column in missing else header.index(column) for column in COLUMNS]), missing
+    missing = frozenset(columns) - frozenset(header)
+    return itemgetter(*[-1 if column in missing else header.index(column) for column in columns]), missing
 
 
 def _near(column: str, header: list[str]) -> str:
