@@ -22,8 +22,10 @@ READ_TIMEOUT_SECONDS = 5.0
 ENDED_KEY_SECONDS = 120
 """How long the key of a recorded end lives: longer than any publish that could run it again may be late."""
 MAX_BATCH = 1000
-MIN_BATCH = 16
-TARGET_BATCH_BYTES = 8 * 1024 * 1024
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+"""More is read at a time only where one event is larger: a backlog of large results must fit into memory."""
+FIRST_BATCH = 8
+"""Events that are taken unmeasured, because they came while the stream was empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,17 @@ class EventStream:
     def __init__(self, options: BrokerOptions) -> None:
         self._clock = ServerClock()
         self._client = connect(options, self._clock, command_timeout_seconds=READ_TIMEOUT_SECONDS)
-        self._count = MAX_BATCH
 
     def read(self, *, block_seconds: float) -> Batch:
         """Return the oldest events; wait up to `block_seconds` (below READ_TIMEOUT_SECONDS) for the first."""
         try:
             stream = self._name()
-            answer: Any = self._client.xread(
-                {keys.EVENTS: "0"}, count=self._count, block=int(block_seconds * 1000)
-            )
+            count = self._measure()
+            block = None if count else int(block_seconds * 1000)
+            answer: Any = self._client.xread({keys.EVENTS: "0"}, count=count or FIRST_BATCH, block=block)
         except (RedisError, OSError) as error:
             raise BrokerUnavailableError(f"Redis does not answer: {error}") from error
         raw = answer[0][1] if answer else []
-        self._adapt(raw)
         return Batch(stream, [Entry(entry_id, fields) for entry_id, fields in raw], self._clock.now_ms())
 
     def _name(self) -> str:
@@ -78,11 +78,9 @@ class EventStream:
             stream = self._client.get(keys.STREAM)
         return str(stream)
 
-    def _adapt(self, raw: Sequence[Any]) -> None:
-        """Read fewer at a time when they are large: a batch of results must fit into memory."""
-        if raw:
-            mean = sum(len(fields.get("p", "")) for _, fields in raw) / len(raw) + 1
-            self._count = int(min(MAX_BATCH, max(MIN_BATCH, TARGET_BATCH_BYTES / mean)))
+    def _measure(self) -> int:
+        bounds = [MAX_BATCH, MAX_BATCH_BYTES, FIRST_BATCH]
+        return int(scripts.run(self._client, Call(scripts.load("measure"), [keys.EVENTS], bounds))[0])
 
     def settle(self, entry_ids: Sequence[str], ended: Sequence[tuple[str, int]]) -> None:
         """Trim what is recorded, and let the keys of recorded ends (task id, delivery) expire."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 0.1
 """Lines and progress of one run go out at most so often; the first after a quiet time goes at once."""
 MAX_BUFFERED_LINES = 100
+AWAY_SECONDS = 5.0
+"""After a failure nothing is sent for so long: a Redis that hangs must not hold up each line of a handler."""
 
 
 @dataclass
@@ -30,6 +32,7 @@ class RunReporter:
     _lines: list[dict[str, Any]] = field(default_factory=list)
     _progress: dict[str, Any] | None = None
     _sent_at: float = 0.0
+    _quiet_until: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def progress(self, fraction: float, message: str) -> None:
@@ -51,14 +54,15 @@ class RunReporter:
     def flush_if_due(self) -> None:
         """Send what has gathered, if the last time is long enough ago; keep it while Redis is away."""
         with self._lock:
-            due = time.monotonic() - self._sent_at >= FLUSH_SECONDS or len(self._lines) >= MAX_BUFFERED_LINES
-            if not due or (not self._lines and self._progress is None):
+            now = time.monotonic()
+            due = now - self._sent_at >= FLUSH_SECONDS or len(self._lines) >= MAX_BUFFERED_LINES
+            if not due or now < self._quiet_until or (not self._lines and self._progress is None):
                 return
-            self._sent_at = time.monotonic()
+            self._sent_at = now
             try:
                 self._send()
             except BrokerUnavailableError:
-                return
+                self._quiet_until = time.monotonic() + AWAY_SECONDS
 
     def _send(self) -> None:
         if self._lines:

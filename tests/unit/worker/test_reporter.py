@@ -13,8 +13,10 @@ class FakeLink:
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
         self.away = False
+        self.calls = 0
 
     def tell(self, _: Run, kind: str, payload: str) -> bool:
+        self.calls += 1
         if self.away:
             raise BrokerUnavailableError("away")
         self.told.append((kind, json.loads(payload)))
@@ -73,3 +75,13 @@ def test_lines_beyond_the_task_s_share_are_counted() -> None:
 
     assert len(link.told) == 1
     assert reporter.leftover() == {"lines": [], "dropped_log_lines": 3}
+
+
+def test_a_redis_that_is_away_holds_a_handler_up_once_not_at_each_line() -> None:
+    reporter, link = a_reporter()
+    link.away = True
+    for number in range(3 * MAX_BUFFERED_LINES):
+        reporter.log(number, "x")
+
+    assert link.calls == 1
+    assert len(reporter.leftover()["lines"]) == 3 * MAX_BUFFERED_LINES
