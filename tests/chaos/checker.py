@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -42,7 +43,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How one kind of fault went, and how long until all that it had in hand ran again or had ended."""
+    """How one kind of fault went, and how long until all that it had in hand ran again or had ended.
+
+    `longest_seconds` is None where no victim had a task in hand, infinite where one never went on.
+    """
 
     fault: str
     struck: int
@@ -197,12 +201,11 @@ def _recoveries(case: Evidence) -> list[Recovery]:
     by_fault: dict[str, list[tuple[int, float | None, float]]] = defaultdict(list)
     for strike in case.strikes:
         waits = [
-            min((at - strike.began for at in moments[task_id] if at > strike.began), default=None)
+            min((at - strike.began for at in moments[task_id] if at > strike.began), default=math.inf)
             for task_id in strike.held
         ]
-        known = [wait for wait in waits if wait is not None]
         by_fault[strike.fault].append(
-            (len(strike.held), max(known, default=None), strike.ended - strike.began)
+            (len(strike.held), max(waits, default=None), strike.ended - strike.began)
         )
     return [
         Recovery(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.chaos.stack import APIS, CONTROLLERS, HEARTBEAT_SECONDS, WORKERS
+from tests.chaos.stack import APIS, HEARTBEAT_SECONDS, WORKERS
 from tests.support.proxy import Mode
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def _a_link(stack: Stack, runs: Sequence[Run], rng: random.Random) -> Victim:
     if busy and rng.random() < 0.5:
         victim = rng.choice(busy)
         return Victim(f"{victim.name}→redis", victim.held)
-    names = [f"{name}→{server}" for name in (*CONTROLLERS, *APIS) for server in ("redis", "postgres")]
-    return _all_of(rng.choice(names), runs)
+    names = [name for name in stack.links if not name.startswith(WORKERS)]
+    return _all_of(rng.choice(names or sorted(stack.links)), runs)
 
 
 def _kill(stack: Stack, victim: Victim) -> None:

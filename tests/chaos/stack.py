@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 WORKERS = ("worker-1", "worker-2", "worker-3")
 CONTROLLERS = ("controller-1", "controller-2")
 APIS = ("api-1", "api-2")
-CHILDREN = 2
+CHILDREN = 4
 HEARTBEAT_SECONDS = 3.0
 SETTINGS = {
     "HEARTBEAT_TIMEOUT": f"{HEARTBEAT_SECONDS:g}",
@@ -61,7 +61,7 @@ WORKER = "{prepare}from orchestrator.worker.command import worker; worker()"
 
 @dataclass
 class Stack:
-    """Redis, PostgreSQL, two API processes, two controllers, three workers of two children each.
+    """Redis, PostgreSQL, two API processes, two controllers, three workers of four children each.
 
     `broken` names a module of tests.chaos.broken that every process of ours loads first.
     """
@@ -140,6 +140,14 @@ class Stack:
 
     def close(self) -> None:
         """Stop everything that was started here."""
+        self.close_processes()
+        self._loop.close()
+        for server in (self.redis, self.postgres):
+            server.stop()
+            shutil.rmtree(server.folder)
+
+    def close_processes(self) -> None:
+        """Kill every process of ours, frozen ones too, and their ways to the servers."""
         for name in self.processes:
             self.signal_all(name, signal.SIGCONT)
             children = self._family(name)[1:]
@@ -149,10 +157,6 @@ class Stack:
                     child.kill()
         for proxy in self.links.values():
             proxy.close()
-        self._loop.close()
-        for server in (self.redis, self.postgres):
-            server.stop()
-            shutil.rmtree(server.folder)
 
     def logs(self) -> Iterator[tuple[str, str]]:
         """Return the log of every process."""

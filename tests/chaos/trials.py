@@ -24,11 +24,20 @@ class Trial:
     convicted_of: tuple[str, ...]
     tasks: int = 60
     faults: int = 4
+    drain_seconds: float = 20.0
 
     def plan(self, name: str, seed: int) -> Plan:
         """Return a short run of this build."""
         kinds = [BY_NAME[kind] for kind in self.kinds]
-        return Plan(self.tasks, self.faults, seed, kinds=kinds, mix=self.mix, broken=name, drain_seconds=20.0)
+        return Plan(
+            self.tasks,
+            self.faults,
+            seed,
+            kinds=kinds,
+            mix=self.mix,
+            broken=name,
+            drain_seconds=self.drain_seconds,
+        )
 
 
 TRIALS = {
@@ -55,19 +64,20 @@ TRIALS = {
         (DISOBEYED,),
         tasks=12,
         faults=1,
+        drain_seconds=45.0,
     ),
     "watchdog_off": Trial(
         "an exclusive run goes on without its agent",
         ("worker's main frozen past its timeout",),
-        {"long exclusive": 1},
+        {"long exclusive": 1, "quick": 3},
         (OVERLAPPED,),
-        tasks=24,
+        tasks=40,
     ),
     "trims_before_commit": Trial(
         "events are trimmed before they are committed",
-        ("PostgreSQL frozen",),
+        ("PostgreSQL stopped",),
         {"slow": 1, "quick": 1},
         (LOST,),
-        faults=3,
+        faults=2,
     ),
 }
