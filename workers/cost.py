@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import Agent
 from workers.commitment.plan import Terms, plan_commitment, plan_commitments
 from workers.commitment.schemas import ReservedInstances
+from workers.data_folder import open_inside
 from workers.focus.analysis import analyze
 from workers.focus.charge import COLUMNS
-from workers.focus.folder import open_inside
 from workers.focus.period import PeriodName
 from workers.focus.records import FileSource, RowSource
 from workers.focus.schemas import AnalyzeCost

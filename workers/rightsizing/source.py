@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import PermanentError
-from workers.focus.folder import open_inside
+from workers.data_folder import open_inside
 from workers.focus.values import MAX_KEY_CHARACTERS, FieldError
 from workers.rightsizing.demand import measure
 from workers.series import MAX_POINTS, load_series
 from workers.series.points import read_time, read_value
 from workers.series.series import build_series
-from workers.serving.table import read_columns
+from workers.table import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from orchestrator import PermanentError
-from workers.focus.folder import open_inside
+from workers.data_folder import open_inside
 from workers.focus.values import FieldError
 from workers.series.points import read_time, read_value
 from workers.series.series import build_series

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import PermanentError
-from workers.focus.folder import open_inside
-from workers.serving.table import read_columns
+from workers.data_folder import open_inside
 from workers.serving.trace import INLINE_NAMES, Names, read_lengths, read_requests
+from workers.table import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from workers.serving.table import Report
     from workers.serving.trace import Trace
+    from workers.table import Report
 
 WIDTH = 3
 """Fields of a whole request: arrival, context tokens, generated tokens."""

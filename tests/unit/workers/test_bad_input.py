@@ -12,7 +12,7 @@ import pytest
 from orchestrator import PermanentError
 from tests.unit.workers.billing import HEADER, analyze_rows, charge, write_csv
 from workers.cost import agent
-from workers.focus.folder import _walk
+from workers.data_folder import _walk
 from workers.focus.records import MAX_RECORD_BYTES
 from workers.focus.schemas import MAX_INLINE_ROWS
 

@@ -22,7 +22,7 @@ from tests.unit.workers.performance.serving import lindley
 from workers.performance import agent
 from workers.serving.cost_model import CostModel
 from workers.serving.schemas import MAX_CHOICES
-from workers.serving.table import REPORTS
+from workers.table import REPORTS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from orchestrator import PermanentError
 from workers.performance import agent
 from workers.serving import trace as trace_module
 from workers.serving.source import load_lengths, load_requests
-from workers.serving.table import REPORTS, FileChangedError, read_columns
+from workers.table import REPORTS, FileChangedError, read_columns
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -58,7 +58,7 @@ def _resolved_root(folder: Path) -> Path:
         root = None
     if root is None or not root.is_dir():
         raise PermanentError(
-            "ORCHESTRATOR_DATA_DIR names no folder; set it to the folder that holds the billing files"
+            "ORCHESTRATOR_DATA_DIR names no folder; set it to the folder that holds the files"
         )
     return root
 
