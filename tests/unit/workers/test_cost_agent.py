@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import workers.cost
+from tests.support.alone import run_alone
 from tests.unit.workers.billing import HEADER, PROJECT, charge, write_csv
 from workers.cost import agent
 from workers.focus.analysis import analyze
@@ -123,24 +124,8 @@ def test_a_million_rows_are_summed_exactly_in_bounded_memory(tmp_path: Path) -> 
         for n in range(1, MILLION + 1):
             day = f"2024-09-{n % 28 + 1:02}"
             file.write(f"{n}e-6,0.1,{n}.5,service {n % 30_000},a{n % 20},{day} 00:00:00,{day} 01:00:00\n")
-    code = (
-        "import json, sys\n"
-        "from workers.cost import agent\n"
-        "result = agent.run('analyze_cost', {'path': 'bill.csv'})\n"
-        "from tests.support.memory import peak_bytes\n"
-        "peak = peak_bytes() // 2**20\n"
-        "json.dump({'peak_mib': peak, 'result': result}, sys.stdout)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT,
-        env={"ORCHESTRATOR_DATA_DIR": str(tmp_path), "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        check=True,
-        timeout=240,
-    )
-    answer = json.loads(done.stdout)
-    result = answer["result"]
+    run = run_alone("workers.cost", "analyze_cost", {"path": "bill.csv"}, data=tmp_path)
+    result = run.result
 
     whole = Fraction(MILLION * (MILLION + 1), 2)
     assert Fraction(result["total_spend"]) == whole / 10**6
@@ -151,4 +136,4 @@ def test_a_million_rows_are_summed_exactly_in_bounded_memory(tmp_path: Path) -> 
         assert sum(Fraction(line["total_spend"]) for line in lines) == whole / 10**6
         assert sum(line["rows"] for line in lines) == MILLION
     assert any("more than 20000 distinct keys" in note for note in result["notes"])
-    assert answer["peak_mib"] <= MEMORY_LIMIT_MIB
+    assert run.peak_mib <= MEMORY_LIMIT_MIB

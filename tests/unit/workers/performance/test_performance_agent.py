@@ -17,6 +17,7 @@ import pytest
 import workers.performance
 from orchestrator.context import TaskContext
 from orchestrator.parameters import load_parameters
+from tests.support.alone import run_alone
 from tests.unit.workers.billing import PROJECT, real_data
 from tests.unit.workers.performance.serving import lindley
 from workers.performance import agent
@@ -176,27 +177,13 @@ def test_real_trace_obeys_littles_law_and_the_limits(real: list[dict[str, str]])
     assert len(json.dumps(result, allow_nan=False)) < 64 * 1024
 
 
-def run_alone(folder: Path, task_type: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return the result and the peak memory (MiB) of a run in a process of its own, bounded in time."""
-    code = (
-        "import json, sys, time\n"
-        "from workers.performance import agent\n"
-        "result = agent.run(sys.argv[1], json.loads(sys.argv[2]))\n"
-        "from tests.support.memory import peak_bytes\n"
-        "peak = peak_bytes() // 2**20\n"
-        "json.dump([result, peak, time.process_time()], sys.stdout)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, task_type, json.dumps(parameters)],
-        cwd=PROJECT,
-        env={"ORCHESTRATOR_DATA_DIR": str(folder), "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        check=True,
-        timeout=4 * SECONDS_LIMIT,
-    )
-    result, peak, seconds = json.loads(done.stdout)
-    assert seconds <= SECONDS_LIMIT
-    return result, peak
+def run_bounded(folder: Path, task_type: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a run in a process of its own, within the bounds of time and memory."""
+    run = run_alone("workers.performance", task_type, parameters, data=folder)
+    assert run.cpu_seconds <= SECONDS_LIMIT
+    assert run.peak_mib <= MEMORY_LIMIT_MIB
+    result: dict[str, Any] = run.result
+    return result
 
 
 def test_a_million_requests_are_planned_and_simulated_within_a_minute_and_300_mib(tmp_path: Path) -> None:
@@ -208,17 +195,13 @@ def test_a_million_requests_are_planned_and_simulated_within_a_minute_and_300_mi
     model = {"model": MODEL, "gpu": {"memory_bytes": 2**34}, "weights_bytes": 2**33}
     trace = {"trace": {"path": "trace.csv"}}
 
-    cache, cache_peak = run_alone(tmp_path, "optimize_kv_cache", {**model, **trace})
+    cache = run_bounded(tmp_path, "optimize_kv_cache", {**model, **trace})
     assert cache["requests"] == MILLION
     assert cache["tokens_per_request"]["mean"] == 25.5 + 10.5
-    assert cache_peak <= MEMORY_LIMIT_MIB
 
     cost = {"prefill_seconds_per_token": 0.001, "decode_base_seconds": 0.02}
-    tuned, tuned_peak = run_alone(
-        tmp_path, "tune_inference", {**trace, "cost_model": cost, "batch_limits": [1]}
-    )
+    tuned = run_bounded(tmp_path, "tune_inference", {**trace, "cost_model": cost, "batch_limits": [1]})
     one = tuned["runs"][0]
     assert one["utilization"] == pytest.approx((25.5 * 0.001 + 9.5 * 0.02) / 0.25, abs=1e-4)
     assert one["tpot_seconds"]["max"] == pytest.approx(0.02)
     assert one["mean_in_system"] == pytest.approx(4 * one["latency_seconds"]["mean"], rel=1e-5)
-    assert tuned_peak <= MEMORY_LIMIT_MIB

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator import PermanentError
-from tests.unit.workers.billing import PROJECT
+from tests.support.alone import run_alone
 from tests.unit.workers.resource.curves import daily_wave, errors_of, hourly, predict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MILLION = 1_000_000
-MEMORY_LIMIT_MB = 300
+MEMORY_LIMIT_MIB = 300
 SECONDS = 60
 
 
@@ -112,28 +110,14 @@ def test_a_million_points_are_forecast_in_bounded_time_memory_and_size(tmp_path:
     with (tmp_path / "long.csv").open("w", encoding="utf-8") as file:
         file.write("timestamp,value\n")
         file.writelines(f"{1_704_067_200 + 60 * at},{wave[at // 60 % 1440]}\n" for at in range(MILLION))
-    code = (
-        "import json, sys, time\n"
-        "from workers.resource import agent\n"
-        "started = time.monotonic()\n"
-        "asked = {'series': {'path': 'long.csv'}, 'current_instances': 5, 'horizon_steps': 2000}\n"
-        "found = agent.run('predict_scaling', asked)\n"
-        "from tests.support.memory import peak_bytes\n"
-        "peak = peak_bytes() / 1e6\n"
-        "json.dump([found, time.monotonic() - started, peak], sys.stdout)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT,
-        env={"ORCHESTRATOR_DATA_DIR": str(tmp_path), "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        check=True,
-        timeout=4 * SECONDS,
-    )
-    found, seconds, megabytes = json.loads(done.stdout)
+    asked = {"series": {"path": "long.csv"}, "current_instances": 5, "horizon_steps": 2000}
+
+    run = run_alone("workers.resource", "predict_scaling", asked, data=tmp_path)
+
+    found = run.result
     assert found["points"] == MILLION
     assert found["steps"]["used"] == 20_000
     assert "the latest 20000 of 1000000 steps are used" in found["notes"][0]
     assert len(json.dumps(found)) < 512 * 1024
-    assert seconds < SECONDS
-    assert megabytes < MEMORY_LIMIT_MB
+    assert run.cpu_seconds < SECONDS
+    assert run.peak_mib < MEMORY_LIMIT_MIB
