@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.worker.liveness import is_alive
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -117,12 +119,4 @@ class Reader:
         """Return what runs at this moment: begun, not ended, not overtaken, its process alive."""
         self.read()
         latest = (self.runs[name] for name in self._latest.values())
-        return [run for run in latest if run.how is None and _exists(run.pid)]
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        return [run for run in latest if run.how is None and is_alive(run.pid)]

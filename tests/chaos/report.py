@@ -43,7 +43,7 @@ def _recoveries(verdict: Verdict) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for one in verdict.recoveries:
-        longest = "-" if one.longest_seconds is None else f"{one.longest_seconds:.1f}"
+        longest = "-" if one.longest_seconds is None else f"{one.longest_seconds:.1f}".replace("inf", "never")
         table.add_row(
             one.fault, str(one.struck), str(one.while_holding), f"{one.longest_fault_seconds:.1f}", longest
         )
