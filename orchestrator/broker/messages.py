@@ -34,7 +34,8 @@ class Encoded:
 
 def encode(item: Publishable, *, hard_limit_grace_seconds: float) -> Encoded:
     """Return the message of the row's present delivery. Its Celery id is new for each delivery."""
-    queue = queue_of(item.agent_type, item.task_type, item.pinned_agent_id)
+    pinned = None if item.pin == "prefer" else item.pinned_agent_id
+    queue = queue_of(item.agent_type, item.task_type, pinned)
     band = band_of(item.priority)
     message = {
         "body": b64encode(_body(item).encode()).decode(),

@@ -6,12 +6,13 @@ import json
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from orchestrator.broker.stream import Entry
+from orchestrator.broker.stream import Entry
 
 FORMAT_VERSION = "1"
+UNRECORDABLE = "unrecordable_result"
+MAX_REASON_CHARACTERS = 2000
 
 
 class EventType(StrEnum):
@@ -78,3 +79,29 @@ def parse(entry: Entry, *, now_ms: int) -> Event:
         )
     except (KeyError, ValueError, RecursionError) as error:
         raise BadEventError(f"{type(error).__name__}: {error}") from error
+
+
+def unrecordable(entry: Entry, *, now_ms: int, reason: str) -> Event | None:
+    """Return the failure that stands for an outcome which cannot be recorded; None for any other event.
+
+    Only who ran what is believed of the entry, so that its task ends whatever the rest says.
+    """
+    fields = entry.fields
+    if fields.get("e") not in OUTCOMES:
+        return None
+    payload = {
+        "error": f"the outcome cannot be stored: {reason}"[:MAX_REASON_CHARACTERS],
+        "code": UNRECORDABLE,
+        "retryable": False,
+    }
+    believed = {
+        **fields,
+        "v": FORMAT_VERSION,
+        "e": EventType.FAILED,
+        "p": json.dumps(payload),
+        "t": str(now_ms),
+    }
+    try:
+        return parse(Entry(entry.id, believed), now_ms=now_ms)
+    except BadEventError:
+        return None

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
 
 from orchestrator.broker.stream import stream_order
-from orchestrator.controller.events import AGENT_EVENTS, OUTCOMES, BadEventError, Event, EventType, parse
+from orchestrator.controller.events import (
+    AGENT_EVENTS,
+    OUTCOMES,
+    BadEventError,
+    EventType,
+    parse,
+    unrecordable,
+)
 from orchestrator.controller.fold import fold
 from orchestrator.errors import BrokerUnavailableError, LedgerDataError
 from orchestrator.ledger import catalogue, executions, leadership, recording
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
 
     from orchestrator.broker.inspection import Inspector
     from orchestrator.broker.stream import Batch, Entry, EventStream
+    from orchestrator.controller.events import Event
     from orchestrator.controller.fold import Folded
+    from orchestrator.controller.progress import Progress
     from orchestrator.ledger.engine import Ledger, Transaction
 
 BLOCK_SECONDS = 0.5
 TRANSACTION_SECONDS = 10.0
-UNRECORDABLE = "unrecordable_result"
+_BAD_EVENT = (BadEventError, LedgerDataError, ValueError, TypeError, LookupError, AttributeError)
+"""What one event may raise that the others of its batch have no part in."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,60 +56,6 @@ class RecorderReport:
     def notable(self) -> bool:
         """Whether an operator should see it: something was set aside."""
         return self.rejected > 0
-
-
-class Progress:
-    """How far the recorder has come, for those who may decide only on what it has caught up with."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._recorded = (0, 0)
-
-    def reached(self, entry_id: str) -> None:
-        """Everything up to this entry is in the ledger."""
-        with self._condition:
-            self._recorded = max(self._recorded, stream_order(entry_id))
-            self._condition.notify_all()
-
-    def restart(self) -> None:
-        """Begin anew with a new stream, whose ids may be smaller than before."""
-        with self._condition:
-            self._recorded = (0, 0)
-
-    def wait_for(self, entry_id: str, *, timeout_seconds: float) -> bool:
-        """Wait until the recorder is past this entry; False if it is not in time."""
-        target = stream_order(entry_id)
-        with self._condition:
-            return self._condition.wait_for(lambda: self._recorded >= target, timeout_seconds)
-
-
-@dataclass
-class Barrier:
-    """Repairs decide only on rows read after the recorder has passed where the stream ended before.
-
-    The end that was noted stays until it is passed: under a load that keeps the recorder behind, a newer one
-    would always be out of reach, and nothing would ever be repaired or published.
-    """
-
-    stream: EventStream
-    progress: Progress
-    _end: str | None = None
-
-    def passed(self, *, timeout_seconds: float) -> bool:
-        """Wait until the recorder is past the end; False if it is not in time.
-
-        Raises BrokerUnavailableError.
-        """
-        self._end = self._end or self.stream.tail()
-        if self._end is None or self.progress.wait_for(self._end, timeout_seconds=timeout_seconds):
-            self._end = None
-            return True
-        log.info("repairs_wait_for_recorder", end=self._end)
-        return False
-
-    def restart(self) -> None:
-        """Forget the end: the stream may have begun anew."""
-        self._end = None
 
 
 @dataclass
@@ -158,7 +114,7 @@ class Recorder:
         """Apply entries in one transaction; where one cannot be applied, halve until it stands alone."""
         try:
             report, folded = self._transaction(batch, entries)
-        except (LedgerDataError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except _BAD_EVENT as error:
             if len(entries) == 1:
                 return self._set_aside(batch, entries[0], f"{type(error).__name__}: {error}")
             middle = len(entries) // 2
@@ -168,7 +124,7 @@ class Recorder:
         return report, [folded]
 
     def _transaction(self, batch: Batch, entries: Sequence[Entry]) -> tuple[RecorderReport, Folded]:
-        events, rejected = _parse_all(batch, entries)
+        events = [parse(entry, now_ms=batch.now_ms) for entry in entries]
         with self.ledger.transaction(TRANSACTION_SECONDS) as conn:
             leadership.assert_term(conn, self.term)
             position = recording.read_position(conn)
@@ -178,26 +134,16 @@ class Recorder:
             folded.ended = [
                 (str(event.task_id), event.delivery) for event in events if event.type in OUTCOMES
             ]
-            for entry, reason in rejected:
-                if stream_order(entry.id) > done:
-                    recording.reject_event(conn, entry.id, json.dumps(entry.fields), reason)
-            if stream_order(entries[-1].id) > done:
+            if fresh:
                 recording.write_position(conn, batch.stream, entries[-1].id)
-        if rejected:
-            log.error("events_set_aside", count=len(rejected), reason=rejected[0][1])
-        lag = max((event.seconds_ago for event in events), default=0.0)
-        finished, skipped = len(folded.finished), len(events) - len(fresh)
-        return (
-            RecorderReport(
-                len(entries),
-                len(fresh) - folded.ignored,
-                folded.ignored + skipped,
-                len(rejected),
-                finished,
-                lag,
-            ),
-            folded,
+        report = RecorderReport(
+            read=len(entries),
+            applied=len(fresh) - folded.ignored,
+            ignored=folded.ignored + len(events) - len(fresh),
+            finished=len(folded.finished),
+            lag_seconds=max(event.seconds_ago for event in events),
         )
+        return report, folded
 
     def _write_events(self, conn: Transaction, events: Sequence[Event]) -> Folded:
         task_events = [event for event in events if event.type not in AGENT_EVENTS]
@@ -223,7 +169,7 @@ class Recorder:
 
     def _set_aside(self, batch: Batch, entry: Entry, reason: str) -> tuple[RecorderReport, list[Folded]]:
         """Keep a bad event with its reason; a bad outcome still ends its task, else it would run for ever."""
-        event = _as_unrecordable(batch, entry, reason)
+        event = unrecordable(entry, now_ms=batch.now_ms, reason=reason)
         with self.ledger.transaction(TRANSACTION_SECONDS) as conn:
             leadership.assert_term(conn, self.term)
             folded = self._write_events(conn, [event] if event else [])
@@ -231,38 +177,6 @@ class Recorder:
             recording.write_position(conn, batch.stream, entry.id)
         log.error("event_set_aside", entry_id=entry.id, reason=reason[:500])
         return RecorderReport(read=1, rejected=1, finished=len(folded.finished)), [folded]
-
-
-def _parse_all(batch: Batch, entries: Sequence[Entry]) -> tuple[list[Event], list[tuple[Entry, str]]]:
-    events, rejected = [], []
-    for entry in entries:
-        try:
-            events.append(parse(entry, now_ms=batch.now_ms))
-        except BadEventError as error:
-            rejected.append((entry, str(error)))
-    return events, rejected
-
-
-def _as_unrecordable(batch: Batch, entry: Entry, reason: str) -> Event | None:
-    event = parse(entry, now_ms=batch.now_ms)
-    if event.type not in OUTCOMES:
-        return None
-    payload = {
-        "error": f"the outcome cannot be stored: {reason}"[:2000],
-        "code": UNRECORDABLE,
-        "retryable": False,
-    }
-    return Event(
-        entry_id=event.entry_id,
-        type=EventType.FAILED,
-        task_id=event.task_id,
-        delivery=event.delivery,
-        token=event.token,
-        agent_id=event.agent_id,
-        incarnation=event.incarnation,
-        seconds_ago=event.seconds_ago,
-        payload=payload,
-    )
 
 
 def _sum(first: RecorderReport, second: RecorderReport) -> RecorderReport:

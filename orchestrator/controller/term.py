@@ -14,9 +14,10 @@ from orchestrator.broker.inspection import Inspector
 from orchestrator.broker.stream import EventStream
 from orchestrator.controller.epochs import Epochs
 from orchestrator.controller.passes import Pass, Reports
+from orchestrator.controller.progress import Barrier, Progress
 from orchestrator.controller.publishing import PublishPass
 from orchestrator.controller.reconciler import Reconciler
-from orchestrator.controller.recorder import Barrier, Progress, Recorder
+from orchestrator.controller.recorder import Recorder
 from orchestrator.errors import LostLeadershipError, UnavailableError
 from orchestrator.ledger import catalogue, leadership, partitions
 

@@ -17,9 +17,10 @@ from orchestrator.broker.inspection import Inspector
 from orchestrator.broker.registry import AgentStatus, AgentView
 from orchestrator.broker.stream import ENDED_KEY_SECONDS, EventStream
 from orchestrator.controller.fold import MAX_SHARED_LOSSES
+from orchestrator.controller.progress import Progress
 from orchestrator.controller.publishing import PublishPass
 from orchestrator.controller.reconciler import LOST_MESSAGE_SECONDS, MAX_DOUBLINGS, Reconciler
-from orchestrator.controller.recorder import Progress, Recorder
+from orchestrator.controller.recorder import Recorder
 from orchestrator.errors import BrokerUnavailableError
 from orchestrator.ledger import leadership
 from orchestrator.worker.link import AgentLink, Run

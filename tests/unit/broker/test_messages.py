@@ -53,6 +53,15 @@ def test_the_headers_are_those_that_celery_writes_itself() -> None:
     assert ours["timelimit"] == [22.5, 20]
 
 
+@pytest.mark.parametrize(
+    ("pin", "queue"), [("require", "agent.probe-9"), ("prefer", "probe.echo"), (None, "agent.probe-9")]
+)
+def test_only_a_required_pin_keeps_a_task_from_the_other_agents(pin: str | None, queue: str) -> None:
+    item = publishable(pinned_agent_id="probe-9", pin=pin)
+
+    assert encode(item, hard_limit_grace_seconds=1).list_name.startswith(f"{queue}:")
+
+
 def test_kombu_reads_the_message() -> None:
     item = publishable(
         parameters_json='{"a": 1}', metadata={"k": "v"}, request_id="r", delivery=3, log_lines=9

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from orchestrator.controller.recorder import Barrier, Progress
+from orchestrator.controller.progress import Barrier, Progress
 
 if TYPE_CHECKING:
     from orchestrator.broker.stream import EventStream
