@@ -129,12 +129,10 @@ def _contradictions(case: Evidence) -> list[str]:
     found: dict[str, str] = {}
     for told in case.told:
         row = case.rows.get(told.task_id)
-        status = row.status if row else "not in the ledger"
-        same = told.status == status and (told.result is None or row is None or told.result == row.result)
-        if not same:
-            found.setdefault(
-                told.task_id, f"{told.task_id}: {told.caller} was told {told.status}, it is {status}"
-            )
+        status, result = (row.status, row.result) if row else ("not in the ledger", None)
+        if told.status != status or told.result not in (None, result):
+            said, is_so = f"{told.status} {told.result or ''}", f"{status} {result or ''}"
+            found.setdefault(told.task_id, f"{told.task_id}: {told.caller} was told {said}, it is {is_so}")
     return list(found.values())
 
 
