@@ -178,9 +178,7 @@ class _Folder:
 
     def _progress(self, event: Event, state: TaskState) -> None:
         if event.token == state.token:
-            state.progress_fraction = float(event.payload["fraction"])
-            state.progress_message = str(event.payload["message"])
-            state.changed = True
+            _note_progress(state, event.payload)
 
     def _log(self, event: Event, state: TaskState) -> None:
         self._add_lines(state, event.token, event.payload.get("lines", []))
@@ -238,7 +236,9 @@ class _Folder:
         self._add_lines(state, event.token, payload.get("lines", []))
         if dropped := int(payload.get("dropped_log_lines", 0)):
             line = f"{dropped:,} more lines were dropped: a task keeps {MAX_LOG_LINES:,}"
-            self.result.logs.append(LogLine(state.id, event.token, 0, line))
+            self.result.logs.append(LogLine(state.id, event.token, int(payload["dropped_at"]), line))
+        if unsent := payload.get("progress"):
+            _note_progress(state, unsent)
 
     def _add_lines(self, state: TaskState, token: str, lines: list[dict[str, Any]]) -> None:
         room = max(0, MAX_LOG_LINES - state.log_lines)
@@ -258,6 +258,12 @@ def poison(state: TaskState, *, losses: int) -> None:
     state.error = (
         f"the task was running when its process died, {losses} times; it is not given to another agent"
     )
+
+
+def _note_progress(state: TaskState, progress: dict[str, Any]) -> None:
+    state.progress_fraction = float(progress["fraction"])
+    state.progress_message = str(progress["message"])
+    state.changed = True
 
 
 def _text(value: Any) -> str | None:

@@ -29,6 +29,7 @@ class RunReporter:
     run: Run
     lines_left: int = MAX_LOG_LINES
     dropped: int = 0
+    _dropped_at_ms: int = 0
     _lines: list[dict[str, Any]] = field(default_factory=list)
     _progress: dict[str, Any] | None = None
     _sent_at: float = 0.0
@@ -46,6 +47,7 @@ class RunReporter:
         with self._lock:
             if self.lines_left <= 0:
                 self.dropped += 1
+                self._dropped_at_ms = at_ms
                 return
             self.lines_left -= 1
             self._lines.append({"t": at_ms, "m": message})
@@ -77,6 +79,11 @@ class RunReporter:
             self._progress = None
 
     def leftover(self) -> dict[str, Any]:
-        """Return what the outcome must carry: unsent lines, and how many were dropped."""
+        """Return what the outcome must carry: unsent lines and progress, and how many lines were dropped."""
         with self._lock:
-            return {"lines": self._lines, "dropped_log_lines": self.dropped}
+            left: dict[str, Any] = {"lines": self._lines}
+            if self.dropped:
+                left |= {"dropped_log_lines": self.dropped, "dropped_at": self._dropped_at_ms}
+            if self._progress is not None:
+                left["progress"] = self._progress
+            return left

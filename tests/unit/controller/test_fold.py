@@ -255,6 +255,14 @@ def test_events_of_tasks_that_are_not_here_are_ignored() -> None:
     assert result.ignored == 1
 
 
+def test_progress_that_could_not_be_sent_comes_with_the_outcome() -> None:
+    task, last = a_task(), {"fraction": 0.9, "message": "last"}
+
+    folded(task, event("running"), event("failed", retryable=False, progress=last))
+
+    assert (task.progress_fraction, task.progress_message) == (0.9, "last")
+
+
 def test_lines_are_kept_up_to_the_limit_and_the_dropped_are_told() -> None:
     task = a_task(log_lines=MAX_LOG_LINES - 3)
     lines = [{"t": number, "m": f"line {number}"} for number in range(5)]
@@ -263,7 +271,7 @@ def test_lines_are_kept_up_to_the_limit_and_the_dropped_are_told() -> None:
         task,
         event("running"),
         event("log", lines=lines[:2]),
-        event("completed", lines=lines[2:], dropped_log_lines=7),
+        event("completed", lines=lines[2:], dropped_log_lines=7, dropped_at=99),
     )
 
     assert [line.message for line in result.logs] == [

@@ -45,7 +45,7 @@ def test_the_first_goes_at_once_and_the_rest_together() -> None:
         ("log", {"lines": [{"t": 2, "m": "two"}]}),
         ("progress", {"fraction": 0.2, "message": "b"}),
     ]
-    assert reporter.leftover() == {"lines": [], "dropped_log_lines": 0}
+    assert reporter.leftover() == {"lines": []}
 
 
 def test_a_flood_goes_in_bunches() -> None:
@@ -65,7 +65,9 @@ def test_what_redis_could_not_take_goes_with_the_outcome_in_order() -> None:
     reporter.log(2, "two")
     reporter.progress(0.5, "half")
 
-    assert [line["m"] for line in reporter.leftover()["lines"]] == ["one", "two"]
+    left = reporter.leftover()
+    assert [line["m"] for line in left["lines"]] == ["one", "two"]
+    assert left["progress"] == {"fraction": 0.5, "message": "half"}
 
 
 def test_lines_beyond_the_task_s_share_are_counted() -> None:
@@ -74,7 +76,7 @@ def test_lines_beyond_the_task_s_share_are_counted() -> None:
         reporter.log(number, "x")
 
     assert len(link.told) == 1
-    assert reporter.leftover() == {"lines": [], "dropped_log_lines": 3}
+    assert reporter.leftover() == {"lines": [], "dropped_log_lines": 3, "dropped_at": 3}
 
 
 def test_a_redis_that_is_away_holds_a_handler_up_once_not_at_each_line() -> None:
