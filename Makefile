@@ -33,9 +33,10 @@ test: install ## run every test, with the coverage that is asked for
 	COVERAGE_FILE=$(UNIT) $(BIN)/coverage run -m pytest tests/unit tests/model
 	COVERAGE_FILE=$(INTEGRATION) $(BIN)/coverage run -m pytest tests/integration
 	$(BIN)/python -m pytest tests/chaos -m "not chaos"
-	$(BIN)/coverage combine --quiet --keep --data-file=$(INTEGRATION) $(INTEGRATION).*
+	$(BIN)/coverage combine --quiet --data-file=$(UNIT) $(UNIT).*
+	$(BIN)/coverage combine --quiet --data-file=$(INTEGRATION) $(INTEGRATION).*
 	$(BIN)/coverage report --data-file=$(INTEGRATION) --format=total --fail-under=75
-	$(BIN)/coverage combine --quiet --data-file=.coverage $(UNIT).* $(INTEGRATION).*
+	$(BIN)/coverage combine --quiet --keep --data-file=.coverage $(UNIT) $(INTEGRATION)
 	$(BIN)/coverage report --fail-under=85
 
 .PHONY: check
