@@ -181,7 +181,9 @@ def _faulty_answers(case: Evidence) -> list[str]:
 
 
 def _ran_again(case: Evidence, by_task: dict[str, list[Run]]) -> list[str]:
-    once = frozenset({"quick", "slow", "exclusive", "long exclusive", "hanging", "cancelled", "delayed"})
+    once = frozenset(
+        {"quick", "slow", "exclusive", "long exclusive", "hanging", "cancelled", "raced", "delayed"}
+    )
     kinds = {task_id: accepted.kind for task_id, accepted in case.accepted.items()}
     return [
         f"{task_id}: {len(runs)} runs"

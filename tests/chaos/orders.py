@@ -18,9 +18,11 @@ MIX: dict[str, int] = {
     "crashing": 3,
     "hanging": 3,
     "cancelled": 5,
+    "raced": 4,
     "delayed": 6,
 }
-"""Shares of the kinds; those with a handler of another name are `cancelled` (slow) and `delayed` (quick)."""
+"""Shares of the kinds. `cancelled`, `raced` (a cancellation comes about when it ends) and `delayed` have no
+handler of their own."""
 
 EXPECTED: dict[str, frozenset[str]] = {
     "quick": frozenset({"completed"}),
@@ -32,6 +34,7 @@ EXPECTED: dict[str, frozenset[str]] = {
     "crashing": frozenset({"completed", "failed"}),
     "hanging": frozenset({"timeout"}),
     "cancelled": frozenset({"cancelled"}),
+    "raced": frozenset({"completed", "cancelled"}),
     "delayed": frozenset({"completed"}),
 }
 """How each kind may end; any may also fail as poison, when faults killed its agents too often."""
@@ -60,15 +63,19 @@ def draw(rng: random.Random, mix: Mapping[str, int], journal: str) -> Order:
     handler, parameters, fields = _details(kind, rng)
     parameters = {"journal": journal, **parameters}
     body = {"agent_type": "chaos", "task_type": handler, "parameters": parameters, **fields}
-    return Order(kind, body, rng.uniform(0, 2.0) if kind == "cancelled" else None)
+    return Order(kind, body, rng.uniform(0, 2.0) if kind in ("cancelled", "raced") else None)
 
 
 def _details(kind: str, rng: random.Random) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Return handler, parameters and the submission's other fields."""
     details: tuple[str, dict[str, Any], dict[str, Any]]
     match kind:
-        case "slow" | "exclusive":
-            details = kind, {"seconds": round(rng.uniform(0.2, 2.0), 2)}, {}
+        case "slow" | "exclusive" | "raced":
+            details = (
+                "exclusive" if kind == "exclusive" else "slow",
+                {"seconds": round(rng.uniform(0.2, 2.0), 2)},
+                {},
+            )
         case "long exclusive":
             details = "exclusive", {"seconds": LONG_RUN_SECONDS}, {}
         case "failing":
