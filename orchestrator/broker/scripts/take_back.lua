@@ -1,4 +1,5 @@
 -- Takes delivery n out of a queue's or a lost agent's reach: the task is then reserved for n + 1.
+-- A marked one ends instead, and loses its token: the next beat of an agent that still runs it is told to stop.
 -- KEYS: epoch, task, events. ARGV: run id, epoch of the decision, id, n, token that lost it or '', reservation (s).
 local epoch = blessed()
 if not epoch or epoch ~= ARGV[2] then
@@ -21,6 +22,7 @@ if d then
   leave_queue(id, held[6])
   if d == n and held[5] and tonumber(held[5]) >= n then
     redis.call('HSET', KEYS[2], 's', 'ended')
+    redis.call('HDEL', KEYS[2], 'k')
     announce(KEYS[3], 'cancelled', id, n, held[3] or '', held[4] or '', '', '')
     return {'ENDED', '', ''}
   end

@@ -140,8 +140,20 @@ def test_a_marked_run_that_its_agent_lost_ends_cancelled(scene: Scene) -> None:
 
     event = scene.events(item)[-1]
     assert (event["e"], event["k"], event["a"]) == ("cancelled", run.token, "probe-1")
-    assert link.report(run, "completed", "{}") == "ACCEPTED"  # a repeat changes nothing
+    assert link.report(run, "completed", "{}") == "REFUSED"
     assert scene.kinds(item) == ["queued", "running", "cancelled"]
+
+
+def test_a_marked_run_that_was_taken_back_is_told_to_stop_when_its_agent_returns(scene: Scene) -> None:
+    item, link = publishable(), scene.link()
+    link.register({})
+    run = scene.held(item, link)
+    scene.broker.cancel(str(item.id), 1)
+    take_back(scene, item, run.token)
+
+    answer = link.beat(seq=1, status="healthy", running=1, load={}, tokens=[run.token], held=[run])
+
+    assert answer.stops == {run.token: "lost"}
 
 
 def test_a_repair_decided_in_an_earlier_epoch_waits(scene: Scene) -> None:
