@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 def task_routes(parts: Parts, parser: RequestParser) -> Routes:
     """Return the routes of tasks."""
     routes = Routes("tasks", "Submit, read, list and cancel tasks", parser)
+    _add_submitting(routes, parts)
+    _add_reading(routes, parts)
+    _add_listing(routes, parts)
+    _add_cancelling(routes, parts)
+    return routes
+
+
+def _add_submitting(routes: Routes, parts: Parts) -> None:
     submission = submission_schema(
         parts.acceptance.find_problems, timeout_ceiling_seconds=parts.limits.timeout_ceiling_seconds
     )
@@ -62,6 +70,8 @@ def task_routes(parts: Parts, parser: RequestParser) -> Routes:
         shown = show_accepted(accepted) if row is None else _show(parts, row)
         return shown, 201, {"Location": status_url(task.id)}
 
+
+def _add_reading(routes: Routes, parts: Parts) -> None:
     @routes.add(
         "GET",
         "/tasks/<task_id>",
@@ -79,6 +89,8 @@ def task_routes(parts: Parts, parser: RequestParser) -> Routes:
                 row = _final_row(parts, who, wait, found_id, query["wait"]) or row
         return _show(parts, row)
 
+
+def _add_listing(routes: Routes, parts: Parts) -> None:
     @routes.add(
         "GET",
         "/tasks",
@@ -107,6 +119,8 @@ def task_routes(parts: Parts, parser: RequestParser) -> Routes:
             "next_cursor": write_cursor(page.rows[-1].id) if page.more else None,
         }
 
+
+def _add_cancelling(routes: Routes, parts: Parts) -> None:
     def cancel(task_id: str) -> tuple[dict[str, Any], int]:
         """Cancel a task."""
         who, found_id = caller(), _task_id(task_id)
@@ -131,8 +145,6 @@ def task_routes(parts: Parts, parser: RequestParser) -> Routes:
             also={202: CancelledSchema()},
             problems=(404, 409),
         )(cancel)
-
-    return routes
 
 
 def _task_id(text: str) -> uuid.UUID:

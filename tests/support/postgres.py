@@ -55,6 +55,8 @@ class PostgresServer:
         try:
             self._binaries = programs_for(self._account)
         except StackError as error:
+            if os.environ.get("CI"):
+                raise
             pytest.skip(str(error))
         self._process: subprocess.Popen[bytes] | None = None
 
