@@ -1,6 +1,6 @@
 """The cost agent: `analyze_cost`, `right_size`, `migrate_to_spot` and `reserved_instances`.
 
-Figures: docs/agents/cost_analysis.md and docs/agents/cost.md. All of them plan from data; none touches a cloud.
+Figures: docs/agents/cost_analysis.md and docs/agents/cost.md. All plan from data; none touches a cloud.
 
 orchestrator worker workers.cost:agent --name cost-1
 celery -A workers.cost worker
