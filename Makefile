@@ -57,6 +57,10 @@ chaos: install ## strike a running system with every kind of fault, then try the
 	$(BIN)/python -m tests.chaos
 	$(BIN)/python -m tests.chaos --all-broken
 
+.PHONY: bench
+bench: install ## submit and wait against plain Celery, in turns
+	$(BIN)/python -m benchmarks.wait_latency
+
 .PHONY: format
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix --quiet . || true

@@ -1,4 +1,4 @@
-"""The agent that the benchmarks drive: it does nothing, so that the way there and back is what is measured."""
+"""The agent that the benchmarks drive: it does nothing, so that only the way there and back is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Submit one task and wait for its result, one at a time: over HTTP with `?wait=`, against Celery's `delay().get()`.
+"""Submit one task and wait for its result, one at a time: HTTP with `?wait=` against `delay().get()`.
 
 Both sides run on the same Redis in the same minutes, in turns; ours also writes the task and its outcome to
 PostgreSQL. Run it with `make bench`.
@@ -125,11 +125,10 @@ def report(turns: dict[str, list[list[float]]]) -> None:
         f"p50 ratio, ours to stock: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     )
     for name, rounds in turns.items():
-        p99 = [times[int(len(times) * 0.99) - 1] for times in rounds]
+        p99 = statistics.median(times[int(len(times) * 0.99) - 1] for times in rounds)
+        middle = statistics.median(medians[name])
         spread = f"{min(medians[name]):.1f} to {max(medians[name]):.1f}"
-        print(
-            f"{name:24} p50 {statistics.median(medians[name]):6.1f} ms ({spread})  p99 {statistics.median(p99):6.1f} ms"
-        )
+        print(f"{name:24} p50 {middle:6.1f} ms ({spread})  p99 {p99:6.1f} ms")
 
 
 if __name__ == "__main__":
