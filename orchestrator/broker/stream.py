@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from orchestrator.broker import keys, scripts
+from orchestrator.broker.answers import Cancelled
 from orchestrator.broker.connection import ServerClock, connect
 from orchestrator.broker.scripts import Call
 from orchestrator.errors import BrokerUnavailableError
@@ -88,6 +89,15 @@ class EventStream:
         for task_id, delivery in ended:
             arguments += [task_id, delivery]
         scripts.run(self._client, Call(scripts.load("settle"), [keys.EVENTS], arguments))
+
+    def stop_runs(self, runs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Have runs (task id, delivery) stopped by whoever holds them; return those it is too early for."""
+        calls = [
+            Call(scripts.load("cancel"), [keys.task_key(task_id), keys.EVENTS], [task_id, delivery])
+            for task_id, delivery in runs
+        ]
+        answers = scripts.run_all(self._client, calls)
+        return [run for run, answer in zip(runs, answers, strict=True) if answer[0] == Cancelled.WAIT]
 
     def tail(self) -> str | None:
         """Return the id of the newest event, or None where all is recorded."""

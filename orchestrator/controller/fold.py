@@ -40,6 +40,8 @@ class Folded:
     """(task id, delivery) whose run or wait is over in Redis: its key may expire."""
     finished: list[str] = field(default_factory=list)
     """Tasks that have ended for good in this batch."""
+    unwanted: list[tuple[str, int]] = field(default_factory=list)
+    """(task id, delivery) that began although the task has ended: Redis came back older than the ledger."""
     due_now: bool = False
     """Some task waits to be published at once."""
     ignored: int = 0
@@ -70,6 +72,8 @@ class _Folder:
             state.delivery, state.changed = event.delivery, True
         if self._is_end(event):
             self.result.ended.append((str(state.id), event.delivery))
+        if event.type is EventType.RUNNING and state.status in TERMINAL:
+            self.result.unwanted.append((str(state.id), event.delivery))
         if event.delivery != state.delivery or state.status in TERMINAL:
             self.result.ignored += 1
             return

@@ -72,6 +72,7 @@ class Recorder:
     rng: random.Random = field(default_factory=random.Random)
     _stream_name: str = ""
     _missed_announcements: bool = True
+    _unwanted: list[tuple[str, int]] = field(default_factory=list)
 
     def run_once(self) -> RecorderReport:
         """Read, apply, trim and announce one batch.
@@ -84,6 +85,7 @@ class Recorder:
             self.progress.restart()
             self._stream_name = batch.stream
         if not batch.entries:
+            self._stop_unwanted()
             if self._missed_announcements:
                 self._announce([])
             return RecorderReport()
@@ -98,7 +100,14 @@ class Recorder:
         self._announce(finished)
         if any(part.due_now for part in folded):
             self.wake_publisher.set()
+        self._unwanted += [run for part in folded for run in part.unwanted]
+        self._stop_unwanted()
         return report
+
+    def _stop_unwanted(self) -> None:
+        if self._unwanted:
+            log.info("stopping_runs_of_ended_tasks", count=len(self._unwanted), runs=self._unwanted[:10])
+            self._unwanted = self.stream.stop_runs(self._unwanted)
 
     def _announce(self, finished: Sequence[str]) -> None:
         if not finished and not self._missed_announcements:

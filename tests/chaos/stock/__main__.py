@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PARTS = ("worker", "pool child", "Redis", "connection")
 WINDOW = 80
+PATIENCE_SECONDS = 15.0
+"""What has been open for longer does not hold new submissions back: it may be lost."""
 DRAIN_SECONDS = 150.0
 """Twice the visibility timeout and more: by then whatever Celery gives out again has been given out."""
 READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
@@ -48,7 +50,7 @@ class Submitter(threading.Thread):
         self.share = 0.0
         self.refused = 0
         self.accepted: dict[str, str] = {}
-        self.open: set[str] = set()
+        self.open: dict[str, float] = {}
 
     def stop(self) -> None:
         """End after the call that is under way."""
@@ -70,12 +72,15 @@ class Submitter(threading.Thread):
                 self.refused += 1
             self._stopping.wait(0.05)
 
+    def _waited_for(self) -> int:
+        return sum(at > boottime() - PATIENCE_SECONDS for at in self.open.values())
+
     def _round(self) -> None:
-        while len(self.open) < WINDOW and len(self.accepted) < round(self.share * self._total):
+        while self._waited_for() < WINDOW and len(self.accepted) < round(self.share * self._total):
             order = draw(self._rng, MIX, self._journal)
             task_id = str(_send(self._app, order).id)
             self.accepted[task_id] = order.kind
-            self.open.add(task_id)
+            self.open[task_id] = boottime()
             if order.cancel_after_seconds is not None:
                 self._revoke_at[task_id] = boottime() + order.cancel_after_seconds
         for task_id in [name for name, at in self._revoke_at.items() if boottime() >= at]:
@@ -83,7 +88,7 @@ class Submitter(threading.Thread):
             del self._revoke_at[task_id]
         for task_id in list(self.open):
             if self._app.AsyncResult(task_id).state in READY:
-                self.open.discard(task_id)
+                del self.open[task_id]
 
 
 def _send(app: Celery, order: Order) -> Any:
@@ -161,8 +166,8 @@ def _table(submitter: Submitter, runs: list[Run]) -> Table:
         ("accepted", len(submitter.accepted)),
         ("rounds of submitting or asking that failed", submitter.refused),
         ("ended with a result that its caller could read", len(submitter.accepted) - len(submitter.open)),
-        ("lost: no result, and no run came to its end", len(submitter.open - finished)),
-        ("outcome forgotten: a run came to its end, no result", len(submitter.open & finished)),
+        ("lost: no result, and no run came to its end", len(submitter.open.keys() - finished)),
+        ("outcome forgotten: a run came to its end, no result", len(submitter.open.keys() & finished)),
         ("ran more than once without asking for it", sum(len(by_task[name]) > 1 for name in once)),
         ("on two workers at once for longer than 0.5 s", sum(overlaps)),
     ):

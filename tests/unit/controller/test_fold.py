@@ -241,6 +241,19 @@ def test_what_has_ended_stays_as_it_is() -> None:
     assert result.ended == [(str(ID), 1)]
 
 
+def test_a_run_of_what_has_ended_is_unwanted() -> None:
+    task = a_task(status=Status.CANCELLED)
+
+    result = folded(task, event("running"), event("completed", result=1))
+
+    assert result.unwanted == [(str(ID), 1)]
+    assert task.status is Status.CANCELLED
+
+
+def test_a_run_that_ends_in_the_same_batch_is_wanted() -> None:
+    assert folded(a_task(), event("running"), event("completed", result=1)).unwanted == []
+
+
 def test_a_later_delivery_than_the_ledger_s_is_followed() -> None:
     task = a_task(status=Status.QUEUED)
 
