@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator import PermanentError
-from tests.unit.workers.billing import PROJECT
+from tests.support.alone import run_alone
 from tests.unit.workers.cost.test_right_size import DAY, flat, one, right_size
 from workers.cost import agent
 
@@ -155,30 +152,17 @@ def test_a_million_points_are_sized_in_bounded_time_and_memory(tmp_path: Path) -
         for n in range(MILLION):
             series.write(f"{n * 60},{n % 100}\n")
             table.write(f"i-{n % 1000},m5.xlarge,{n // 1000 * 900},{n % 50}\n")
-    code = (
-        "import json, resource, sys, time\n"
-        "from workers.cost import agent\n"
-        "begun = time.monotonic()\n"
-        "single = {'id': 'a', 'size': 'm5.xlarge', 'cpu': {'path': 'one.csv'}}\n"
-        "one = agent.run('right_size', {'instances': [single]})\n"
-        "all = agent.run('right_size', {'path': 'all.csv'})\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
-        "json.dump([one, all, peak, time.monotonic() - begun], sys.stdout)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT,
-        env={"ORCHESTRATOR_DATA_DIR": str(tmp_path), "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        check=True,
-        timeout=120,
-    )
-    single, table_result, peak, seconds = json.loads(done.stdout)
+    series_of_one = {"id": "a", "size": "m5.xlarge", "cpu": {"path": "one.csv"}}
+
+    long = run_alone("workers.cost", "right_size", {"instances": [series_of_one]}, data=tmp_path)
+    wide = run_alone("workers.cost", "right_size", {"path": "all.csv"}, data=tmp_path)
+
+    single, table_result = long.result, wide.result
     assert single["instances"][0]["cpu"]["value"] == 94  # 95 % of 0..99
     # i-k always shows k % 50 percent: up to 40 the next smaller size has room
     assert table_result["recommendations"] == [
         {"type": "downsize", "instances": 820, "monthly_savings": None}
     ]
     assert (len(table_result["instances"]), table_result["instances_left_off"]) == (500, 500)
-    assert peak <= 300
-    assert seconds <= 60
+    assert max(long.peak_mib, wide.peak_mib) <= 300
+    assert max(long.cpu_seconds, wide.cpu_seconds) <= 60
