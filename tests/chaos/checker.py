@@ -45,7 +45,8 @@ class Finding:
 class Recovery:
     """How one kind of fault went, and how long until all that it had in hand ran again or had ended.
 
-    `longest_seconds` is None where no victim had a task in hand, infinite where one never went on.
+    `longest_seconds` is None where no victim had a task in hand, infinite where one never went on. A run of a
+    task that had ended before is nothing in hand: it is about to be stopped.
     """
 
     fault: str
@@ -198,15 +199,17 @@ def _recoveries(case: Evidence) -> list[Recovery]:
         moments[run.task_id].append(run.began)
     for end in case.ends:
         moments[end.task_id].append(end.at)
+    first_ends: dict[str, float] = {}
+    for end in case.ends:
+        first_ends.setdefault(end.task_id, end.at)
     by_fault: dict[str, list[tuple[int, float | None, float]]] = defaultdict(list)
     for strike in case.strikes:
         waits = [
             min((at - strike.began for at in moments[task_id] if at > strike.began), default=math.inf)
             for task_id in strike.held
+            if first_ends.get(task_id, math.inf) > strike.began
         ]
-        by_fault[strike.fault].append(
-            (len(strike.held), max(waits, default=None), strike.ended - strike.began)
-        )
+        by_fault[strike.fault].append((len(waits), max(waits, default=None), strike.ended - strike.began))
     return [
         Recovery(
             fault,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -136,3 +137,14 @@ def test_recovery_is_the_time_until_all_that_was_in_hand_runs_again_or_has_ended
 
     assert (recovery.struck, recovery.while_holding) == (2, 1)
     assert (recovery.longest_seconds, recovery.longest_fault_seconds) == (3.5, 4.0)
+
+
+@pytest.mark.parametrize(("ends", "longest"), [([], math.inf), ([End("a", "completed", 9.0)], None)])
+def test_what_never_went_on_has_no_recovery_unless_it_had_ended_before(
+    ends: list[End], longest: float | None
+) -> None:
+    strikes = [Strike("leader killed", "controller-1", frozenset({"a"}), 10.0, 11.0)]
+
+    (recovery,) = check(case(strikes=strikes, ends=ends)).recoveries
+
+    assert recovery.longest_seconds == longest
