@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,8 +17,9 @@ from orchestrator.controller.progress import Barrier, Progress
 from orchestrator.controller.publishing import PublishPass
 from orchestrator.controller.reconciler import Reconciler
 from orchestrator.controller.recorder import Recorder
+from orchestrator.controller.upkeep import keep_partitions
 from orchestrator.errors import LostLeadershipError, UnavailableError
-from orchestrator.ledger import catalogue, leadership, partitions
+from orchestrator.ledger import catalogue, leadership
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.controller.epochs import EpochReport
     from orchestrator.controller.options import ControllerOptions
     from orchestrator.controller.reconciler import RepairReport
+    from orchestrator.controller.upkeep import PartitionReport
     from orchestrator.ledger.engine import Ledger
 
 LOOK_SECONDS = 0.25
@@ -184,10 +185,8 @@ class Term:
     def _lost_agents(self) -> RepairReport:
         return self._reconciler.lost_agents(self._agents, self._offline)
 
-    def _partitions(self) -> None:
-        with self._ledger.transaction() as conn:
-            leadership.assert_term(conn, self._term)
-            partitions.make_ahead(conn, datetime.now(UTC))
+    def _partitions(self) -> PartitionReport:
+        return keep_partitions(self._ledger, term=self._term)
 
     def _leave_report(self) -> None:
         recorder = self._reports.last.get("recorder", {}).get("report", {})
